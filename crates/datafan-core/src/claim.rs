@@ -79,7 +79,7 @@ mod tests {
     use crate::identity::Strict;
 
     #[test]
-    fn any_changed_byte_is_noticed_and_it_counts_in_its_own_mesh_only() {
+    fn any_changed_byte_is_detected_and_a_claim_is_valid_in_its_mesh_only() {
         let (mesh, key) = (MeshId(MemberId([1; 32])), Identity::from_secret(&[2; 32]));
         let claim = Claim::signed(&mesh, &key, RunId([3; 8]), RunId([4; 8]));
         let mut out = Writer::new();

@@ -213,14 +213,14 @@ mod tests {
     ];
 
     #[test]
-    fn a_grant_survives_its_bytes() {
+    fn a_grant_decodes_to_itself() {
         for role in [Role::Member, Role::Reader, Role::Other(9)] {
             for grant in STATES.map(|state| grant(role, state)) {
                 let bytes = grant.encode();
                 assert_eq!(Grant::decode(&bytes).as_ref(), Ok(&grant));
                 assert!(Grant::decode(&bytes[..bytes.len() - 1]).is_err());
                 let other = [&[3 - bytes[0]], &bytes[1..]].concat();
-                assert!(Grant::decode(&other).is_err(), "{grant:?} has one version");
+                assert!(Grant::decode(&other).is_err(), "{grant:?} has only one encoding");
             }
         }
         let newer = [&[3], &grant(Role::Reader, GrantState::Active).encode()[1..]].concat();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_first_version_says_is_still_said_so() {
+    fn first_version_grants_keep_their_encoding() {
         let hex = |grant: Grant| {
             grant.encode().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
         };

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_counts_in_its_own_mesh_only() {
+    fn a_head_is_valid_in_its_own_mesh_only() {
         let (_, head) = head();
         assert!(!head.verify(&MeshId(head.owner), &Strict));
     }

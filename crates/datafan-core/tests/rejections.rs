@@ -1,10 +1,10 @@
-//! The guide's table of what is refused against what an engine counts.
+//! Compares the guide's table of refusals with the counters of the engine.
 
 use datafan_core::engine::Rejection;
 use std::{collections::BTreeSet, fs, path::Path};
 
 #[test]
-fn the_guide_names_what_is_counted_and_nothing_else() {
+fn the_guide_lists_exactly_the_counters() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide.md");
     let guide = fs::read_to_string(guide).unwrap();
     let section = guide.split("\n## Refusals\n").nth(1).expect("the guide has a section about refusals");
@@ -25,7 +25,7 @@ fn first_cell(line: &str) -> Option<&str> {
     line.split('|').nth(1)
 }
 
-/// What stands in code font.
+/// The names in code font.
 fn names(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }

@@ -82,7 +82,7 @@ proptest! {
             root = map.apply(root, &changes);
             let (expected, nodes) = canonical(&set);
             prop_assert_eq!(root, expected);
-            // Exactly the nodes that the set asks for, no left-over.
+            // Exactly the nodes that the set needs.
             prop_assert_eq!(&map.0, &nodes);
         }
     }
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn every_node_survives_its_bytes_and_a_changed_byte_changes_its_hash(
+    fn every_node_decodes_to_itself_and_a_changed_byte_changes_its_hash(
         set in proptest::collection::btree_map(position(), any::<u64>(), 2..40),
         pick in any::<prop::sample::Index>(),
         at in any::<prop::sample::Index>(),
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn an_altered_item_leads_to_another_root(
+    fn an_altered_item_changes_the_root(
         key in "[a-z]{1,12}", value in proptest::collection::vec(any::<u8>(), 0..60),
         timestamp in 1u64..u64::MAX, expiry in proptest::option::of(1u64..u64::MAX),
         at in any::<prop::sample::Index>(), bit in 0u8..8,

@@ -1,7 +1,7 @@
 //! The worked example of `docs/protocol.md`: a shard of three items, from bytes to the signed head.
 //!
-//! Every hash is computed twice, from bytes put together by hand and by the crate, and has to stand in the
-//! page. So the page stays true, and whoever writes another implementation has numbers to compare with.
+//! Every hash is computed twice, from bytes assembled by hand and by the crate, and must appear in the page.
+//! So the page stays correct, and authors of other implementations have values to compare with.
 
 use datafan_core::{
     codec::Writer,
@@ -157,7 +157,7 @@ impl Nodes for Held<'_> {
 }
 
 fn node(nodes: &NewNodes, place: Place) -> Node {
-    nodes[&place].clone().expect("a node that is there")
+    nodes[&place].clone().expect("the node exists")
 }
 
 fn stands_in_the_page(text: &str) {

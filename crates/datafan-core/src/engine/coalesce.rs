@@ -117,9 +117,9 @@ mod tests {
     use crate::{hash::Hash, head::Head, rng::Rng};
     use alloc::{format, vec};
 
-    /// Against the plain thing: one after another on a map.
+    /// Compares combined deltas with deltas applied one after another to a map.
     #[test]
-    fn deltas_together_are_what_they_are_one_by_one() {
+    fn combined_deltas_have_the_effect_of_single_ones() {
         let mut rng = Rng::new(7);
         for _ in 0..500 {
             let (mut whole, mut plain, mut dead) = (Whole::default(), BTreeMap::new(), BTreeSet::new());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_follow_is_not_combined() {
+    fn deltas_with_gaps_are_not_combined() {
         let key = Key::new("k").unwrap();
         let push = |base, at, until| {
             let body = encode_delta(Timestamp(base), &[item(&key, at)], &[]);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_of_one_owner_by_one_peer_are_taken_together() {
+    fn pushes_of_one_owner_by_one_peer_are_combined() {
         let (one, other) = (MemberId([8; 32]), MemberId([9; 32]));
         let input = |from, len: usize| Input::Message { from, bytes: vec![PUSH; len].into() };
         let count = |inputs: Vec<Input>| {
@@ -182,8 +182,8 @@ mod tests {
             (following(&first, &mut inputs).len(), inputs.len())
         };
         assert_eq!(count(vec![input(one, 99), input(one, 50), input(one, 50), input(other, 50)]), (2, 1));
-        assert_eq!(count(vec![input(one, 99), input(one, PUSH_BYTES_MAX - 98)]), (0, 1), "too much for one");
-        assert_eq!(count(vec![input(one, 9), input(one, 9)]), (0, 1), "none is a push");
+        assert_eq!(count(vec![input(one, 99), input(one, PUSH_BYTES_MAX - 98)]), (0, 1), "too large for one");
+        assert_eq!(count(vec![input(one, 9), input(one, 9)]), (0, 1), "not a push");
     }
 
     fn item(key: &Key, at: u64) -> Item {

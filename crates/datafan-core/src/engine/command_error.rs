@@ -267,9 +267,9 @@ mod tests {
     use alloc::{string::ToString, vec::Vec};
 
     #[test]
-    fn every_change_passes_on_why_its_shard_cannot_be_written() {
+    fn every_change_reports_why_its_shard_cannot_be_written() {
         let (id, name) = (MemberId([1; 32]), Name::new("a").unwrap());
-        let why = NotWritable::DiskFull { why: "it is full".into() };
+        let why = NotWritable::DiskFull { why: "disk is full".into() };
         let changes = [
             OwnChange::Commit(Vec::new()),
             OwnChange::Restamp,

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_take_a_tenth_of_the_free_disk_or_what_was_set() {
+    fn copies_take_a_tenth_of_the_free_disk_or_the_configured_limit() {
         assert_eq!(bytes_max(None, || Some(5 << 30)), (5 << 30) / 10);
         assert_eq!(bytes_max(None, || Some(0)), 0);
         assert_eq!(bytes_max(None, || None), 1 << 30);

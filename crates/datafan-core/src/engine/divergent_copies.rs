@@ -198,12 +198,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_alarm_tells_of_an_owners_copies_once_a_day() {
+    fn an_alarm_reports_an_owners_copies_once_a_day() {
         let (mut divergent, [one, other]) = (DivergentCopies::default(), [1, 2].map(|n| MemberId([n; 32])));
         let now = Time(7);
         assert!(divergent.may_alarm(&one, now) && divergent.may_alarm(&other, now));
         assert!(!divergent.may_alarm(&one, now.after(ALARM_MICROS - 1)));
         assert!(divergent.may_alarm(&one, now.after(ALARM_MICROS)));
-        assert_eq!(divergent.quiet.len(), 1, "what is over is forgotten");
+        assert_eq!(divergent.quiet.len(), 1, "ended copies are forgotten");
     }
 }

@@ -180,7 +180,7 @@ mod tests {
     use alloc::collections::BTreeSet;
 
     #[test]
-    fn each_has_a_name_of_its_own_by_which_it_is_found() {
+    fn each_rejection_has_a_unique_name_that_finds_it() {
         let all: BTreeSet<Rejection> = Rejection::ALL.iter().copied().collect();
         assert_eq!(all.len(), Rejection::ALL.len());
         assert!(all.contains("invalid_head") && !all.contains("no such name"));

@@ -217,8 +217,8 @@ mod tests {
     };
     use alloc::boxed::Box;
 
-    /// A roster that was put in place as a whole has to be read; where that fails, the member would judge by
-    /// what it knew before, so the engine stops like with every other read.
+    /// A roster that was replaced as a whole has to be loaded. If that fails, the member would decide by its
+    /// earlier state, so the engine stops, as after every other failed read.
     #[test]
     fn a_roster_that_cannot_be_read_stops_the_engine() {
         let store = TestStore::default();
@@ -227,7 +227,7 @@ mod tests {
         let authority = mesh().authority();
         let record = ShardRecord::whole(head(authority, 5), None, HeldTombstones::default());
         engine.replicas.hold(&authority, Some((ShardNumber(0), record.into())));
-        // A change without items is a copy put in place.
+        // A change without items is a replacement of the whole roster.
         let change = ShardChange::default();
         engine.members.learn(&mut engine.cx, &mut engine.replicas, &change);
         assert_eq!(engine.greeting().on_roster_changed(), Ok(()));

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equal_root_says_that_the_peer_is_where_we_are_and_another_is_looked_into_once() {
+    fn an_equal_root_means_equal_state_and_another_is_compared_once() {
         let mut parts = Parts::new();
         parts.link(1);
         parts.hold(9, 5);
@@ -237,6 +237,6 @@ mod tests {
             "{sent:?}"
         );
         exchange(&mut parts).on_round(owner(3), root);
-        assert_eq!(parts.sent(), [], "nobody is linked there");
+        assert_eq!(parts.sent(), [], "no peer is linked there");
     }
 }

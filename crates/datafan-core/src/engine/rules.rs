@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn of_who_was_revoked_only_the_named_head_stays_and_it_replaces_later_ones() {
+    fn only_the_named_head_of_a_revoked_member_stays_and_replaces_later_ones() {
         let mut parts = Parts::new();
         let (kept, later) = (head(owner(1), 5), head(owner(1), 9));
         let keep = GrantState::Keep { timestamp: kept.timestamp, root: kept.root };
@@ -138,14 +138,17 @@ mod tests {
         parts.grant(1, keep, 3);
         assert!(matches!(rules(&parts).verdict(&kept), Verdict::Good));
         assert_eq!(refused(rules(&parts).verdict(&later)), Some(Reason::Revoked));
-        assert!(rules(&parts).is_newer(&kept, Some(&later)), "the one permitted step back");
+        assert!(
+            rules(&parts).is_newer(&kept, Some(&later)),
+            "the only case in which an earlier head replaces a later one"
+        );
         assert!(!rules(&parts).is_newer(&kept, Some(&kept)));
         parts.grant(1, GrantState::Drop, 3);
         assert_eq!(refused(rules(&parts).verdict(&kept)), Some(Reason::Revoked));
     }
 
     #[test]
-    fn a_wanted_head_is_good_and_newer_than_what_is_held() {
+    fn a_wanted_head_is_valid_and_newer_than_the_held_one() {
         let mut parts = Parts::new();
         parts.grant(1, GrantState::Active, 3);
         parts.hold(1, 5);
@@ -153,6 +156,6 @@ mod tests {
         assert_eq!([4, 5, 6].map(|at| wanted(&parts, at)), [false, false, true]);
         let other = Head { root: Hash([9; 32]), ..head(owner(1), 5) };
         assert_eq!(rules(&parts).is_wanted(&other), other.order() > head(owner(1), 5).order());
-        assert!(!wanted(&parts, parts.cx.clock_bound().0 + SECOND), "it is not credible");
+        assert!(!wanted(&parts, parts.cx.clock_bound().0 + SECOND), "its timestamp is not credible");
     }
 }

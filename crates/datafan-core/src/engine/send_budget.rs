@@ -101,7 +101,7 @@ mod tests {
     use crate::engine::testing::context;
 
     #[test]
-    fn pushes_wait_first_and_everything_goes_on_at_the_rate() {
+    fn pushes_wait_first_and_all_traffic_resumes_at_the_rate() {
         let mut config = context().config;
         config.send_bytes_max = 1_000;
         let (mut budget, now) = (SendBudget::default(), Time(SECOND));

@@ -1,5 +1,4 @@
-//! A small store in memory for the engine's own tests. It counts the snapshots that are held, and records
-//! what was committed.
+//! A small in-memory store for the engine's tests. It counts the held snapshots and records the commits.
 
 use super::links::{Dialled, Link, LinkIndex};
 use crate::{
@@ -81,12 +80,12 @@ impl TestStore {
         self.0.log.lock().unwrap().clone()
     }
 
-    /// From now on reading keys fails, or not any more.
+    /// Sets whether reading keys fails from now on.
     pub(super) fn set_failing(&self, is_failing: bool) {
         self.0.log.lock().unwrap().is_failing = is_failing;
     }
 
-    /// From now on it finds its disk full, or not any more.
+    /// Sets whether the disk is full from now on.
     pub(super) fn set_full(&self, is_full: bool) {
         self.0.log.lock().unwrap().is_full = is_full;
     }
@@ -256,7 +255,7 @@ impl StoreSnapshot for TestSnapshot {
     }
 }
 
-/// The surroundings of a member of a mesh, at the first second.
+/// The context of a member of a mesh, at the first second.
 pub(super) fn context() -> super::context::Context {
     let config = super::Config::new(mesh(), identity(7), "member".parse().unwrap());
     super::context::Context::new(config, Rng::new(1), Box::new(Strict), at(1))
@@ -276,7 +275,7 @@ pub(super) fn at(second: u64) -> Now {
     Now { time: Time(micros), wall: Timestamp(micros) }
 }
 
-/// An owner that nobody is.
+/// An owner without a member.
 pub(super) fn owner(n: u8) -> MemberId {
     MemberId([n; 32])
 }

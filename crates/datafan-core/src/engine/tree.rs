@@ -216,23 +216,23 @@ mod tests {
     }
 
     #[test]
-    fn a_second_copy_prunes_the_link_that_brought_it() {
+    fn a_duplicate_delta_prunes_its_link() {
         let mut parts = parts();
         exchange(&mut parts).graft_sender(owner(1), &owner(9));
         assert!(is_eager(&parts, 1) && is_eager(&parts, 2), "all are, at first");
         exchange(&mut parts).prune_redundant(owner(1), &owner(9), 7);
-        assert!(is_eager(&parts, 1), "its parent stays");
+        assert!(is_eager(&parts, 1), "the parent stays");
         exchange(&mut parts).prune_redundant(owner(2), &owner(9), 7);
         assert!(is_eager(&parts, 1) && !is_eager(&parts, 2));
         assert_eq!((parts.cx.stats.redundant, parts.cx.stats.redundant_bytes), (2, 14));
         exchange(&mut parts).send_trees();
         assert_eq!(parts.sent(), [(owner(2), alloc::format!("Prune([{:?}])", owner(9)))]);
         exchange(&mut parts).send_trees();
-        assert_eq!(parts.sent(), [], "it is told once");
+        assert_eq!(parts.sent(), [], "the prune is sent once");
     }
 
     #[test]
-    fn a_peer_grafts_what_it_had_pruned_and_only_of_owners_that_are_known() {
+    fn a_peer_grafts_pruned_links_only_of_known_owners() {
         let mut parts = parts();
         exchange(&mut parts).on_prune(owner(1), &[owner(9)]);
         assert!(!is_eager(&parts, 1) && is_eager(&parts, 2));

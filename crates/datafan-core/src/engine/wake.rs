@@ -182,7 +182,7 @@ mod tests {
         Engine::open(config, 1, Box::new(Strict), TestStore::default(), at(1)).unwrap()
     }
 
-    /// Called when it wants to be, an engine that is alone does not keep its driver busy.
+    /// An engine without peers that is called at its deadlines does not keep its driver busy.
     #[test]
     fn a_woken_engine_moves_its_deadline_on() {
         let (mut engine, mut out) = (engine(), Outbox::new());

@@ -213,24 +213,20 @@ mod tests {
             |first, second, closing| evidence(first, second).closed_by(ForkRuns::default(), &none, closing);
         assert_eq!(closed(10, 20, None), None);
         assert_eq!(closed(10, 20, closing), Some(ClosedBy::Authority));
-        assert_eq!(closed(10, 21, closing), None, "a later one");
+        assert_eq!(closed(10, 21, closing), None, "a later fork");
     }
 
     #[test]
-    fn a_fork_is_closed_by_its_owner_where_that_has_ended_the_very_branch() {
+    fn a_fork_is_closed_by_its_owner_if_that_ended_the_branch() {
         let closed = |runs, history: RunHistory| evidence(10, 20).closed_by(runs, &history, None);
         let owner = Some(ClosedBy::Owner);
-        assert_eq!(
-            closed(runs(7, 2), history(7, 15)),
-            owner,
-            "it has taken in the branch of the first state"
-        );
+        assert_eq!(closed(runs(7, 2), history(7, 15)), owner, "it ended the branch of the first state");
         assert_eq!(closed(runs(2, 7), history(7, 20)), owner, "or of the second");
         assert_eq!(closed(runs(7, 7), history(7, 20)), owner, "or of both");
         assert_eq!(closed(runs(7, 2), history(8, 99)), None, "another branch that ended later");
-        assert_eq!(closed(runs(7, 2), history(7, 9)), None, "a state after what was ended");
+        assert_eq!(closed(runs(7, 2), history(7, 9)), None, "a state after the end of the branch");
         assert_eq!(closed(runs(7, 6), history(7, 15)), None, "the second is on a third branch");
-        assert_eq!(closed(ForkRuns::default(), history(8, 99)), None, "nothing is known of it");
+        assert_eq!(closed(ForkRuns::default(), history(8, 99)), None, "its runs are unknown");
     }
 
     #[test]
@@ -247,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closing_survives_its_bytes() {
+    fn a_closing_decodes_to_itself() {
         let (closing, owner) = (Closing { until: Timestamp(7) }, MemberId([3; 32]));
         assert_eq!(Closing::decode(&closing.encode()), Ok(closing));
         assert_eq!(closing.encode(), [1, 0, 0, 0, 0, 0, 0, 0, 7]);

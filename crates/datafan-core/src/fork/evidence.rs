@@ -282,7 +282,7 @@ mod tests {
             (state(&[50], 800_000), state(&[60], 900_000)),
             (state(&[7_000_000_000, 7_000_000_001], 8_000_000_000), state(&all, 9_000_000_000)),
         ] {
-            let evidence = evidence(&first, &second).expect("something old is there again");
+            let evidence = evidence(&first, &second).expect("an old item is present again");
             assert_eq!(evidence.verify(&Strict), Ok(()));
             let bytes = evidence.encode();
             assert!(bytes.len() < crate::limits::EVIDENCE_BYTES_MAX);
@@ -298,7 +298,7 @@ mod tests {
         }
     }
 
-    /// Where a leaf lies within its slot is not part of its parent's hash, and proves nothing.
+    /// The position of a leaf within its slot is not part of its parent's hash, so it proves nothing.
     fn altered_place_only(bytes: &[u8], altered: &[u8], evidence: &Evidence) -> bool {
         let (before, after) = (Evidence::decode(bytes).unwrap(), Evidence::decode(altered).unwrap());
         let (Some(before), Some(after)) = (before.item, after.item) else { return false };
@@ -332,7 +332,7 @@ mod tests {
         let same = Evidence { mesh: owner().0, first: before.head, second: before.head, item: None };
         assert_eq!(same.verify(&Strict), Err(Unproven::Consistent));
         let other = Evidence { second: state(&[10, 21, 30], 30).head, ..same.clone() };
-        assert_eq!(other.verify(&Strict), Ok(()), "two states of one time");
+        assert_eq!(other.verify(&Strict), Ok(()), "two states with one timestamp");
         let elsewhere = Evidence { mesh: MeshId(owner().1.id()), ..other };
         assert_eq!(elsewhere.verify(&Strict), Err(Unproven::Signature));
     }

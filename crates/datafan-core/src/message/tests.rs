@@ -1,5 +1,4 @@
-//! Every message survives its bytes, no byte more or less is accepted, and the bytes are what they always
-//! were.
+//! Every message decodes to itself, no byte more or less is accepted, and the bytes equal the golden ones.
 
 use super::*;
 use crate::{
@@ -97,7 +96,7 @@ fn messages(body: &[u8]) -> Vec<Message<'_>> {
 }
 
 #[test]
-fn every_message_survives_its_bytes_and_no_byte_is_spare() {
+fn every_message_decodes_to_itself_and_needs_every_byte() {
     for message in messages(&body()) {
         let bytes = message.encode();
         assert_eq!(Message::decode(&bytes).as_ref(), Ok(&message));
@@ -138,7 +137,7 @@ fn a_delta_keeps_order_and_bounds() {
         Delta::new(head(), Timestamp(900), &good).contents().map(|c| (c.0.len(), c.1.len())),
         Ok((1, 1))
     );
-    // Later than the head: if that is what the owner signed, a relay is not to blame.
+    // Later than the head: if the owner signed this, a relay did nothing wrong.
     let late = encode_delta(Timestamp(900), &[item(1_001, "color")], &[]);
     assert!(Delta::new(head(), Timestamp(900), &late).contents().is_ok());
     // Not ascending.
@@ -153,7 +152,7 @@ fn a_delta_keeps_order_and_bounds() {
     assert_eq!(GRANT_PREFIX, "_sys/member/");
 }
 
-/// A message with so many of something in it.
+/// A message with a given number of elements.
 type Counted = fn(usize) -> Vec<u8>;
 
 #[test]
@@ -233,7 +232,7 @@ fn items(n: usize) -> Vec<Item> {
     (0..n as u64).map(|at| item(1_000 + at, "k")).collect()
 }
 
-/// An answer with one item, of which a key or value of any length is written.
+/// An answer with one item whose key or value may have any length.
 fn ranged(key: &[u8], n_value: usize) -> Vec<u8> {
     let mut out = Writer::new();
     out.raw(&Message::Ranges(7, vec![vec![]]).encode());

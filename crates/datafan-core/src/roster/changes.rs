@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_replaced_under_its_name_in_one_go() {
+    fn a_key_is_replaced_under_its_name_in_one_batch() {
         let held = Held::default().after(&[admit(1, "edge")]);
         let new = held.judge(&[revoke(1, Disposition::Keep), admit(2, "edge")], 20).unwrap();
         assert_eq!(new[&id(1)].state, GrantState::Keep { timestamp: Timestamp(77), root: Hash([7; 32]) });
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_named_by_an_id() {
+    fn an_id_is_not_a_valid_name() {
         use alloc::string::ToString;
         let (held, two) = (Held::default().after(&[admit(1, "edge")]), id(2).to_string());
         let rename =
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_named_stays() {
+    fn unnamed_fields_stay() {
         let terms = GrantChange { role: Some(Role::Reader), bytes: Some(5), ..GrantChange::default() };
         let held = Held::default().after(&[admit(1, "edge"), change(1, terms)]);
         let items = GrantChange { items: Some(9), ..GrantChange::default() };
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_has_an_end_until_it_was_taken() {
+    fn an_invitation_expires_until_it_was_used() {
         let until = |until| GrantChange { until: Some(Timestamp(until)), ..GrantChange::default() };
         let invite = RosterChange::Admit { id: id(1), name: name("edge"), terms: until(50) };
         let held = Held::default().after(&[invite]);
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_stays_ended() {
+    fn a_revoked_member_stays_revoked() {
         let held = Held::default().after(&[admit(1, "a"), revoke(1, Disposition::Keep)]);
         for change in [admit(1, "b"), change(1, GrantChange::default()), revoke(1, Disposition::Keep)] {
             assert_eq!(held.judge(&[change], 20), Err(Revoked { id: id(1) }.into()));

@@ -242,11 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_describes_what_it_leads_to() {
+    fn a_signed_change_describes_the_resulting_roster() {
         let one = sign(&empty(), &[admit(2), admit(3)], 100);
         assert_eq!((one.grants.len(), one.head.unwrap().timestamp), (2, Timestamp(101)));
         let drop = RosterChange::Revoke { id: id(2), disposition: Disposition::Drop, at: None };
-        // A clock that went back does not matter.
+        // A clock that moved backwards does not matter.
         let two = sign(&one, &[drop, admit(4)], 50);
         assert_eq!((two.grants.len(), two.head.unwrap().timestamp), (3, Timestamp(103)));
         assert!(!two.grants[&id(2)].is_active() && two.grants[&id(4)].is_active());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_the_authority_wrote_goes_along() {
+    fn other_items_of_the_authority_are_included() {
         let one = sign(&empty(), &[admit(2)], 100);
         let key = crate::fork::Closing::key(&id(2));
         let closing = crate::fork::Closing { until: Timestamp(90) }.encode();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roster_with_an_entry_less_or_altered_is_none() {
+    fn a_roster_with_a_missing_or_altered_entry_is_invalid() {
         let roster = sign(&empty(), &[admit(2), admit(3)], 100);
         let check = |head, items| WholeRoster::new(roster.mesh, head, items, &Strict).map(drop);
         assert_eq!(check(roster.head, roster.items.clone()), Ok(()));

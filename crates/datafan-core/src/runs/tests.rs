@@ -37,21 +37,21 @@ fn a_state_is_an_ancestor_while_its_run_was_the_last() {
         assert_eq!(new.continues(&state), is_ancestor, "{state:?}");
     }
     assert!(history(&[]).continues(&held(None, 5)), "neither names a run");
-    assert!(!history(&[]).continues(&held(Some(1), 5)), "its run is named no more");
+    assert!(!history(&[]).continues(&held(Some(1), 5)), "its run is not listed any more");
 }
 
 #[test]
-fn of_one_run_the_later_state_is_not_all_in_the_earlier_one() {
+fn an_earlier_state_of_one_run_lacks_the_later_one() {
     let mut ours = history(&[(1, 0)]);
     let end = Timestamp(100);
     assert!(ours.has_all_of(&held(Some(1), 100), end) && !ours.has_all_of(&held(Some(1), 101), end));
     let branch = history(&[(1, 0)]).branches_since(Timestamp(50), Timestamp(120), Hash::empty());
     branch.into_iter().for_each(|branch| ours.end(branch));
-    assert!(ours.has_all_of(&held(Some(1), 120), end), "its owner took it in");
+    assert!(ours.has_all_of(&held(Some(1), 120), end), "its owner ended that branch");
 }
 
 #[test]
-fn where_states_diverged_is_the_earlier_of_both_ways_on() {
+fn states_diverge_at_the_earlier_of_both_continuations() {
     let ours = history(&[(1, 0), (2, 100)]);
     assert_eq!(ours.diverged_at(&history(&[(1, 0)])), Timestamp(100));
     assert_eq!(ours.diverged_at(&history(&[(1, 0), (3, 80)])), Timestamp(80));
@@ -60,7 +60,7 @@ fn where_states_diverged_is_the_earlier_of_both_ways_on() {
 }
 
 #[test]
-fn what_was_ended_counts_as_an_ancestor() {
+fn an_ended_branch_counts_as_an_ancestor() {
     let mut ours = history(&[(1, 0), (2, 100)]);
     let lost = history(&[(1, 0), (3, 120), (4, 150)]);
     let states = [held(Some(1), 110), held(Some(3), 150), held(Some(4), 170)];
@@ -75,7 +75,7 @@ fn what_was_ended_counts_as_an_ancestor() {
 }
 
 #[test]
-fn what_was_abandoned_counts_as_an_ancestor_up_to_there() {
+fn an_abandoned_branch_counts_as_an_ancestor_up_to_its_end() {
     let mut ours = history(&[(9, 500)]);
     ours.abandon(Timestamp(500));
     assert!(ours.continues(&held(Some(1), 500)) && ours.continues(&held(None, 3)));
@@ -106,8 +106,8 @@ struct State {
     history: RunHistory,
 }
 
-/// Writes, restarts and restored copies in random order: the histories alone say which state
-/// descends from which, exactly as the tree of states has it.
+/// Writes, restarts and restored copies in random order: the histories alone tell which state
+/// descends from which, exactly as in the tree of states.
 #[test]
 fn reconciliation_is_what_a_tree_of_states_says() {
     for seed in 0..300 {
@@ -122,7 +122,7 @@ fn reconciliation_is_what_a_tree_of_states_says() {
                 _ => {
                     let from = &states[at];
                     let (mut history, began) = (from.history.clone(), from.timestamp);
-                    // The clock may be anywhere: timestamps of two branches mean nothing to each other.
+                    // The clock may be anywhere: timestamps of two branches are not comparable.
                     let timestamp = began + 1 + rng.next() % 50;
                     if current.is_none() {
                         n_runs += 1;

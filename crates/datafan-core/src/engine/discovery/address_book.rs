@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answered_last_comes_first_and_four_are_kept() {
+    fn the_last_working_address_comes_first_and_four_are_kept() {
         let mut cache = AddressBook::default();
         for name in ["a", "b", "c", "d", "e", "b"] {
             cache.answered(&M, &name.into());
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_seldom_and_read_back() {
+    fn it_is_written_rarely_and_read_back() {
         let mut cache = AddressBook::default();
         cache.answered(&M, &"a".into());
         cache.answered(&M, &"b".into());
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_members_the_one_used_longest_ago_goes() {
+    fn beyond_the_limit_the_least_recently_used_member_is_dropped() {
         let mut cache = AddressBook::default();
         let member = |n: usize| MemberId(core::array::from_fn(|i| (n >> (8 * (i % 2))) as u8));
         for n in 0..CACHED_MEMBERS_MAX {

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn only_links_that_lasted_are_published_and_seldom() {
+    fn only_lasting_links_are_published_and_rarely() {
         let (mut own, second) = (OwnLinks::default(), |n: u64| Time(n * SECOND));
         let links = [up(1, second(1)), up(2, second(4))];
         let due = |own: &mut OwnLinks, n, links: &[UpLink]| own.due(second(n), links, Vec::new());
@@ -182,13 +182,13 @@ mod tests {
         own.on_published(listing(&[1, 2], &[]));
         own.on_written(second(36));
         assert_eq!((due(&mut own, 99, &links), own.wakes_at()), (None, Time::NEVER), "nothing new");
-        assert_eq!(due(&mut own, 99, &[]), None, "alone it has nobody to tell");
+        assert_eq!(due(&mut own, 99, &[]), None, "without links nothing is published");
         let again = [up(1, second(1)), UpLink { run: run(9), ..up(2, second(99)) }];
-        assert!(due(&mut own, 104, &again).is_some(), "a peer runs anew");
+        assert!(due(&mut own, 104, &again).is_some(), "a peer has a new run");
     }
 
     #[test]
-    fn a_run_that_was_seen_is_published_sooner_but_not_again_and_again() {
+    fn a_seen_run_is_published_sooner_but_not_repeatedly() {
         let (mut own, second) = (OwnLinks::default(), |n: u64| Time(n * SECOND));
         let links = [up(1, second(1))];
         own.on_published(listing(&[1], &[]));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_read_as_they_are_written_and_nothing_else() {
+    fn encoded_links_decode_and_other_bytes_are_rejected() {
         let bytes = listing(&[1, 2], &[3]).encode();
         assert_eq!(bytes[..3], [3, 2, 1]);
         assert_eq!(decode_links(&bytes), Ok(listing(&[1, 2], &[3])));

@@ -21,7 +21,7 @@ fn put(key: &str, timestamp: u64) -> ShardChange {
 }
 
 #[test]
-fn what_is_staged_is_seen_before_and_after_it_is_written() {
+fn staged_changes_are_visible_before_and_after_the_write() {
     let (mut disk, _, mut cx) = disk();
     let at = |disk: &Disk<TestStore>| disk.view(SHARD).timestamp_of("a").unwrap();
     assert!(!disk.has_staged() && disk.record(SHARD).unwrap().is_none());
@@ -58,7 +58,7 @@ fn a_bound_is_synced_with_its_batch_and_other_data_within_its_time() {
 }
 
 #[test]
-fn much_data_does_not_wait_for_its_time() {
+fn much_data_is_synced_early() {
     let (mut disk, _, mut cx) = disk();
     let now = cx.time();
     let mut large = (*item("large", 5)).clone();
@@ -71,7 +71,7 @@ fn much_data_does_not_wait_for_its_time() {
 }
 
 #[test]
-fn a_retired_shard_is_erased_once_that_is_written_and_while_there_is_room() {
+fn a_retired_shard_is_erased_after_its_record_is_written_and_if_there_is_room() {
     let (mut disk, store, mut cx) = disk();
     let now = cx.time();
     let shard = disk.new_shard();
@@ -80,7 +80,7 @@ fn a_retired_shard_is_erased_once_that_is_written_and_while_there_is_room() {
     disk.erase(now).unwrap();
     assert_eq!(store.log().erased, [], "its record is not written");
     disk.write(&mut cx).unwrap();
-    assert_eq!(disk.view(shard).timestamp_of("a").unwrap(), None, "what was staged for it is not written");
+    assert_eq!(disk.view(shard).timestamp_of("a").unwrap(), None, "its staged changes are not written");
     store.set_full(true);
     assert!(disk.check_disk_room().unwrap() && disk.full() == Some("it is full"));
     assert!(!disk.check_disk_room().unwrap(), "it was full before");
@@ -89,14 +89,14 @@ fn a_retired_shard_is_erased_once_that_is_written_and_while_there_is_room() {
     store.set_full(false);
     assert!(!disk.check_disk_room().unwrap() && disk.full().is_none());
     disk.erase(now).unwrap();
-    assert_eq!(store.log().erased, [], "it is looked at again later");
+    assert_eq!(store.log().erased, [], "it is checked again later");
     disk.erase(now.after(SECOND)).unwrap();
     assert_eq!((store.log().erased, disk.dead.len()), (alloc::vec![shard], 0));
     assert_eq!(store.n_snapshots(), 1);
 }
 
 #[test]
-fn new_shards_get_numbers_that_none_has_and_dead_ones_are_left_out() {
+fn new_shards_get_unused_numbers_and_dead_ones_are_omitted() {
     let (mut before, store, mut cx) = disk();
     let shards = [before.new_shard(), before.new_shard()];
     before.stage(shards[0], put("a", 5));
@@ -110,7 +110,7 @@ fn new_shards_get_numbers_that_none_has_and_dead_ones_are_left_out() {
 }
 
 #[test]
-fn of_too_many_tombstones_the_oldest_quarter_goes() {
+fn beyond_the_limit_the_oldest_quarter_of_tombstones_is_dropped() {
     let (mut disk, _, mut cx) = disk();
     let tombstone = |at: u64| (Timestamp(at), Key::new("k").unwrap());
     let mut held = HeldTombstones::default();

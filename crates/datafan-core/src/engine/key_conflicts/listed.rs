@@ -206,13 +206,13 @@ mod tests {
         let mut listed = Listed::default();
         assert!(!listed.holds() && listed.wakes_at() == Time::NEVER);
         listed.begin_as_newcomer(second(0));
-        assert!(!listed.holds() && !listed.is_check_due(second(9)), "what the mesh has comes first");
+        assert!(!listed.holds() && !listed.is_check_due(second(9)), "the shard is recovered first");
         listed.hold(second(10));
         listed.hold(second(12));
         assert!(listed.holds() && listed.is_check_due(second(10)));
-        assert!(!listed.record_check(second(10), None, true), "lists may be on their way");
+        assert!(!listed.record_check(second(10), None, true), "lists may be in transit");
         assert!(!listed.is_check_due(second(10)) && listed.is_check_due(second(11)));
-        assert!(!listed.record_check(second(13), None, false), "so may first copies");
+        assert!(!listed.record_check(second(13), None, false), "first copies may be in transit");
         assert!(!listed.record_check(second(69), Some(LISTER), true) && listed.lister() == Some(LISTER));
         listed.on_lost(second(20));
         assert!(!listed.record_check(second(34), None, true), "another process may have taken a link");
@@ -221,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn who_lists_another_run_is_left_alone_for_a_minute() {
+    fn a_member_that_lists_another_run_is_not_dialled_for_a_minute() {
         let mut listed = Listed::default();
         assert!(listed.on_list(&LISTER, Some(OTHER)) && !listed.on_list(&LISTER, Some(OTHER)));
-        assert!(!listed.may_replace_link(&LISTER, OWN, second(1)), "only a newcomer does so");
+        assert!(!listed.may_replace_link(&LISTER, OWN, second(1)), "only for a newcomer");
         listed.begin_as_newcomer(second(0));
         assert!(listed.may_replace_link(&LISTER, OWN, second(59)));
         assert!(!listed.may_replace_link(&LISTER, OWN, second(60)));
-        assert!(!listed.may_replace_link(&LISTER, OTHER, second(1)), "that is this process");
+        assert!(!listed.may_replace_link(&LISTER, OTHER, second(1)), "the list names this process");
         assert_eq!(listed.others(OWN).count(), 1);
         assert!(listed.on_list(&LISTER, None) && listed.others(OWN).count() == 0);
     }

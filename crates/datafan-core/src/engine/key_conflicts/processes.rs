@@ -139,31 +139,31 @@ mod tests {
         processes.on_up(PEER, run, (age * SECOND, second(now)), second(now))
     }
 
-    /// The linked process claims to be the older one; whether that counts.
+    /// Whether a claim of the linked process to be the older one counts.
     fn claims(processes: &mut Processes, claim: Claim, now: u64) -> bool {
         let place = processes.place_of(&claim, second(now));
         place.is_some_and(|place| place.replace(claim).is_none_or(|before| before == claim))
     }
 
     #[test]
-    fn the_older_one_hears_of_the_newer_one_which_gets_what_that_signs() {
+    fn the_older_process_learns_of_the_newer_one_which_gets_its_claim() {
         let mut processes = Processes::default();
         assert!(up(&mut processes, OLD, 500, 10).is_empty());
         processes.on_down(&PEER, second(20));
-        assert!(up(&mut processes, NEW, 1, 20).is_empty(), "it may have been started anew");
-        assert!(!claims(&mut processes, claim(), 20), "not from the one that makes it");
+        assert!(up(&mut processes, NEW, 1, 20).is_empty(), "it may have restarted");
+        assert!(!claims(&mut processes, claim(), 20), "the newer process may not make the claim");
         processes.on_down(&PEER, second(21));
         let told = up(&mut processes, OLD, 511, 21);
         assert_eq!(told, [Message::OtherRun { run: NEW, age_micros: 2 * SECOND }]);
         assert!(!claims(&mut processes, Claim { newer: RunId([3; 8]), ..claim() }, 21), "nobody's");
         assert!(claims(&mut processes, claim(), 21));
-        // Its link is replaced: nobody has said that it is down.
+        // Its link is replaced: no event reported that it went down.
         assert_eq!(up(&mut processes, NEW, 3, 22), [Message::Claim(claim())]);
         assert_eq!(up(&mut processes, OLD, 512, 22).len(), 1);
     }
 
     #[test]
-    fn a_claim_counts_while_the_older_one_is_there_and_a_process_is_forgotten_after_a_minute() {
+    fn a_claim_counts_while_the_older_process_is_linked_and_a_process_is_forgotten_after_a_minute() {
         let mut processes = Processes::default();
         up(&mut processes, NEW, 1, 0);
         up(&mut processes, OLD, 500, 1);
@@ -173,13 +173,13 @@ mod tests {
         up(&mut processes, OLD, 561, 62);
         assert!(claims(&mut processes, claim(), 62));
         processes.on_down(&PEER, second(70));
-        assert_eq!(up(&mut processes, NEW, 80, 79).len(), 1, "the older one was there");
+        assert_eq!(up(&mut processes, NEW, 80, 79).len(), 1, "the older one was linked recently");
         processes.on_down(&PEER, second(80));
-        assert!(up(&mut processes, NEW, 81, 80).is_empty(), "it may be gone by now");
+        assert!(up(&mut processes, NEW, 81, 80).is_empty(), "it may have ended");
     }
 
     #[test]
-    fn so_many_processes_of_a_member_are_remembered() {
+    fn a_limited_number_of_processes_per_member_is_remembered() {
         let mut processes = Processes::default();
         for n in 0..3 * RUNS_MAX as u8 {
             up(&mut processes, RunId([n; 8]), 0, 1);

@@ -110,11 +110,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_is_asked_once_and_waited_for_a_second() {
+    fn each_address_is_dialled_once_and_has_a_second_to_answer() {
         let (mut same, now) = (SameKey::default(), Time(7));
         assert!(!same.waits(now) && same.begin(now).is_empty());
         same.ask(alloc::vec!["a:1".into(), "b:1".into(), "a:1".into()]);
-        assert!(same.waits(now), "not yet asked");
+        assert!(same.waits(now), "not dialled yet");
         assert_eq!(same.begin(now), ["a:1".into(), "b:1".into()] as [Address; 2]);
         assert!(same.waits(now) && same.wakes_at(now) == now.after(ANSWER_MICROS));
         same.is_free(&"a:1".into());
@@ -122,11 +122,11 @@ mod tests {
         same.is_free(&"b:1".into());
         assert!(!same.waits(now) && same.wakes_at(now) == Time::NEVER);
         same.ask(alloc::vec!["a:1".into()]);
-        assert!(same.begin(now).is_empty(), "it was asked");
+        assert!(same.begin(now).is_empty(), "it was dialled");
     }
 
     #[test]
-    fn a_run_asks_a_bounded_number_of_addresses() {
+    fn a_run_dials_a_bounded_number_of_addresses() {
         let mut same = SameKey::default();
         same.ask((0..2 * ASKED_MAX).map(|n| alloc::format!("a:{n}").into()).collect());
         assert_eq!(same.begin(Time(1)).len(), ASKED_MAX);

@@ -84,13 +84,13 @@ mod tests {
     const ROOTS: (Hash, Hash) = (Hash([1; 32]), Hash([2; 32]));
 
     #[test]
-    fn equal_roots_that_lead_nowhere_are_compared_ever_more_rarely() {
+    fn fruitless_comparisons_of_the_same_roots_become_rarer() {
         let (mut comparison, mut now) = (Comparison::default(), Time(0));
         for rounds in [2, 4, 8, 16, 32, 64, 64] {
             assert!(!comparison.waits(ROOTS, now));
             comparison.begin(ROOTS, now, 10);
             assert!(comparison.waits(ROOTS, now.after(10 * rounds - 1)));
-            assert!(!comparison.waits((ROOTS.1, ROOTS.0), now), "others are news");
+            assert!(!comparison.waits((ROOTS.1, ROOTS.0), now), "other roots are new");
             now = now.after(10 * rounds);
         }
         comparison.begin((ROOTS.1, ROOTS.0), now, 10);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_comparison_begins_while_an_answer_is_waited_for() {
+    fn no_comparison_begins_while_another_waits_for_an_answer() {
         let mut comparison = Comparison::default();
         comparison.wait_for(Box::new(Comparing { until: Time(5), ..Comparing::default() }));
         assert!(comparison.waits(ROOTS, Time(4)) && !comparison.waits(ROOTS, Time(5)));

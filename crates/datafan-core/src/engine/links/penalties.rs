@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_backed_off_twice_as_long_each_time() {
+    fn each_penalty_doubles_the_back_off() {
         let (mut penalties, mut now) = (Penalties::default(), Time(7));
         for seconds in [5, 10, 20, 40, 80, 160, 320, 600, 600] {
             penalties.add(id(1), now);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_without_number_take_no_more_memory_and_free_nobody_who_goes_on() {
+    fn many_strangers_use_bounded_memory_and_remove_no_active_penalty() {
         let (mut penalties, now) = (Penalties::default(), Time(7));
         (0..2).for_each(|_| penalties.add(id(0), now));
         for n in 1..3 * PENALTIES_MAX {
@@ -75,7 +75,7 @@ mod tests {
         }
         assert!(penalties.is_backed_off(&id(0), now), "it broke two rules");
         assert!(penalties.is_backed_off(&id(3 * PENALTIES_MAX - 1), now), "the last one too");
-        // What is over goes first.
+        // Expired entries are removed first.
         penalties.add(id(usize::MAX), now.after(9 * SECOND));
         assert_eq!(penalties.0.len(), 2);
     }

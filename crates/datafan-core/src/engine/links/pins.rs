@@ -101,7 +101,7 @@ mod tests {
         pins.keep(OWNER, Arc::new("new"), at(30));
         assert_eq!((pins.of(&OWNER).as_deref(), pins.ends_at()), (Some(&"new"), Time(40)));
         pins.end(Time(40));
-        assert_eq!(pins.of(&OWNER), None, "nobody asks for it any more");
+        assert_eq!(pins.of(&OWNER), None, "no peer requests it any more");
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_has_only_so_many_states() {
+    fn a_peer_has_a_limited_number_of_states() {
         let mut pins = Pins::new();
         for n in 0..=PINS_MAX {
             pins.keep(MemberId([n as u8; 32]), Arc::new(n), at(n as u64));

@@ -116,7 +116,7 @@ mod tests {
     use crate::engine::testing::owner;
 
     #[test]
-    fn one_pull_always_fits_and_others_within_what_the_line_brings() {
+    fn one_pull_always_fits_and_others_share_the_window() {
         let mut requests = Requests::new();
         let all = requests.window_left();
         assert!(requests.has_pull_room(u64::MAX));
@@ -127,11 +127,11 @@ mod tests {
         assert_eq!((requests.end_pull(&owner(1)), requests.end_pull(&owner(1))), (Some(all - 10), None));
         assert_eq!((requests.end(7), requests.end(7)), (Some(owner(2)), None));
         (0..PULLS_MAX as u8).for_each(|n| requests.begin_pull(owner(n), 0));
-        assert!(!requests.has_pull_room(0), "they are too many");
+        assert!(!requests.has_pull_room(0), "too many pulls");
     }
 
     #[test]
-    fn what_answers_a_pull_that_was_given_up_is_taken_once() {
+    fn a_late_answer_to_an_abandoned_pull_is_accepted_once() {
         let mut requests = Requests::new();
         requests.begin_pull(owner(1), 10);
         requests.end_pull(&owner(1));

@@ -70,7 +70,7 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn whoever_is_heard_is_not_probed() {
+    fn a_peer_that_sends_is_not_probed() {
         let mut silence = Silence::default();
         for round in 0..100 {
             silence.on_round();
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn after_three_silent_rounds_one_probe_has_to_be_answered_within_a_second() {
+    fn after_three_silent_rounds_a_probe_must_be_answered_within_a_second() {
         let mut silence = Silence::default();
         let probe = |silence: &mut Silence, round| {
             silence.on_round();
@@ -91,23 +91,23 @@ mod tests {
         };
         let probed: Vec<bool> = (0..6).map(|round| probe(&mut silence, round)).collect();
         assert_eq!(probed, [false, false, true, false, false, false]);
-        assert_eq!(silence.ends_at(), Time(2 + ANSWER_MICROS), "later rounds do not put it off");
+        assert_eq!(silence.ends_at(), Time(2 + ANSWER_MICROS), "later rounds do not delay it");
         silence.reset();
         assert_eq!(silence.ends_at(), Time::NEVER);
         let probed: Vec<bool> = (6..9).map(|round| probe(&mut silence, round)).collect();
-        assert_eq!(probed, [false, false, true], "and all begins anew");
+        assert_eq!(probed, [false, false, true], "and counting restarts");
     }
 
     #[test]
-    fn who_hears_nearly_nobody_probes_sooner() {
+    fn a_member_that_hears_few_peers_probes_sooner() {
         let sooner = |up, silent| rounds_until_probe(up, silent) == ALL_SILENT_ROUNDS;
         assert!(sooner(4, 4) && sooner(4, 3) && sooner(3, 2) && sooner(2, 2));
-        assert!(!sooner(4, 2) && !sooner(6, 4), "others can be asked");
-        assert!(!sooner(2, 1) && !sooner(1, 1) && !sooner(0, 0), "one may be late by chance");
+        assert!(!sooner(4, 2) && !sooner(6, 4), "other peers answer");
+        assert!(!sooner(2, 1) && !sooner(1, 1) && !sooner(0, 0), "a single peer may be late by chance");
     }
 
     #[test]
-    fn probes_that_come_together_get_one_answer() {
+    fn simultaneous_probes_get_one_answer() {
         let mut silence = Silence::default();
         assert!(silence.on_probe(Time(5)) && !silence.on_probe(Time(5)));
         assert!(silence.on_probe(Time(6)));

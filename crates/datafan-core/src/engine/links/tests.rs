@@ -24,11 +24,11 @@ fn queue(links: &mut TestLinks, peer: u8) -> bool {
 }
 
 #[test]
-fn they_have_work_when_one_was_touched_or_its_time_has_come() {
+fn links_have_work_after_a_change_or_at_a_deadline() {
     let mut links = links(&[3, 1]);
-    assert!(links.have_work(Time(2)), "they are new");
+    assert!(links.have_work(Time(2)), "the links are new");
     links.on_checked();
-    assert!(!links.have_work(Time(99)) && links.have_work(Time(100)), "a greeting is late");
+    assert!(!links.have_work(Time(99)) && links.have_work(Time(100)), "a handshake is late");
     links.get_mut_untracked(&owner(1)).unwrap().set_position(&owner(9), Some(Timestamp(5)));
     assert!(!links.have_work(Time(2)));
     assert!(queue(&mut links, 1) && links.have_work(Time(2)));
@@ -40,7 +40,7 @@ fn they_have_work_when_one_was_touched_or_its_time_has_come() {
 }
 
 #[test]
-fn who_was_served_last_waits_for_all_others() {
+fn the_peer_served_last_waits_for_all_others() {
     let mut links = links(&[1, 2, 3]);
     assert!(queue(&mut links, 1) && queue(&mut links, 3));
     let pending = |links: &TestLinks| links.with_pending().iter().map(|peer| peer.0[0]).collect::<Vec<_>>();
@@ -57,7 +57,7 @@ fn who_was_served_last_waits_for_all_others() {
 }
 
 #[test]
-fn a_silent_peer_is_probed_and_its_link_is_over_if_it_does_not_answer() {
+fn a_silent_peer_is_probed_and_its_link_closed_without_an_answer() {
     let mut links = links(&[1]);
     let link = links.get_mut(&owner(1)).unwrap();
     link.accept_peer();
@@ -76,7 +76,7 @@ fn a_silent_peer_is_probed_and_its_link_is_over_if_it_does_not_answer() {
 }
 
 #[test]
-fn whoever_breaks_a_rule_is_counted_and_backed_off() {
+fn a_violation_is_counted_and_backed_off() {
     let (mut links, mut cx) = (links(&[1]), context());
     links.penalize(&mut cx, owner(1), Rejection::Node);
     assert_eq!(cx.stats.refusals.get("node"), Some(&1));
@@ -93,5 +93,5 @@ fn links_are_found_by_their_peers_in_order() {
     assert!(places[0] != places[1] && places[1] != places[2] && places[0] != places[2]);
     assert!(links.remove(&owner(1)).is_some() && links.remove(&owner(1)).is_none());
     assert!(!links.contains_key(&owner(1)) && links.len() == 2);
-    assert_eq!(LinkIndex::free(links.values().map(Link::place)), places[1], "it is free again");
+    assert_eq!(LinkIndex::free(links.values().map(Link::place)), places[1], "its index is free again");
 }

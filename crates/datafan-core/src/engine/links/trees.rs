@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_again_when_its_link_is_gone() {
+    fn an_index_is_free_again_after_its_link_closed() {
         let taken = [LinkIndex(0), LinkIndex(1), LinkIndex(3)];
         assert_eq!(LinkIndex::free(taken.into_iter()), LinkIndex(2));
         assert_eq!(LinkIndex::free([].into_iter()), LinkIndex(0));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_pruned_is_no_parent() {
+    fn a_pruned_link_is_not_the_parent() {
         let mut tree = Tree { parent: Some(LinkIndex(4)), ..Tree::NEW };
         tree.prune(LinkIndex(2));
         assert_eq!(

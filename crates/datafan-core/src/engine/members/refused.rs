@@ -99,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_once_until_a_link_was_up_and_not_for_everybody() {
+    fn a_refusal_is_reported_once_until_a_link_is_up_and_not_for_every_stranger() {
         let (mut said, now) = (Said::default(), Time(7));
         let one = refused(1, Refusal::NotAdmitted);
         assert!(said.is_new(&one, now) && !said.is_new(&one, now.after(9 * SAID_MICROS)));
-        assert!(said.is_new(&refused(1, Refusal::Revoked), now), "another reason is news");
+        assert!(said.is_new(&refused(1, Refusal::Revoked), now), "another reason is new");
         let peer = Refused { by: Some(MemberId([2; 32])), ..one.clone() };
         assert!(said.is_new(&peer, now) && !said.is_new(&peer, now));
         said.forget(&MemberId([2; 32]));
@@ -114,7 +114,7 @@ mod tests {
             assert!(said.is_new(&refused(n, Refusal::NotAdmitted), now));
         }
         let more = refused(200, Refusal::NotAdmitted);
-        assert!(!said.is_new(&more, now), "a flood of strangers is not");
+        assert!(!said.is_new(&more, now), "a flood of strangers is not reported");
         assert!(said.is_new(&more, now.after(SAID_MICROS)));
         assert_eq!(said.0.len(), PENDING_MAX);
     }

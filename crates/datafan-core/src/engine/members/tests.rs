@@ -20,7 +20,7 @@ fn setup() -> (Members, Context, Replicas) {
 }
 
 #[test]
-fn what_the_roster_says_is_known_of_every_member() {
+fn the_roster_gives_role_and_state_of_every_member() {
     let (mut members, mut cx, mut replicas) = setup();
     let active = GrantState::Active;
     learn(&mut members, &mut cx, &mut replicas, 1, &grant("one", Role::Member, active));
@@ -33,11 +33,11 @@ fn what_the_roster_says_is_known_of_every_member() {
     assert_eq!(members.readers().collect::<Vec<_>>(), [&owner(2)]);
     assert_eq!((members.revoked(), members.n_members()), (alloc::vec![(owner(3), GrantState::Drop)], 3));
     learn(&mut members, &mut cx, &mut replicas, 2, &grant("two", Role::Member, active));
-    assert_eq!((members.readers().count(), members.n_members()), (0, 3), "it is plain by now");
+    assert_eq!((members.readers().count(), members.n_members()), (0, 3), "it is not a reader any more");
 }
 
 #[test]
-fn the_mesh_itself_is_no_member_whatever_an_entry_says() {
+fn the_mesh_itself_is_not_a_member_even_with_an_entry() {
     let (mut members, mut cx, mut replicas) = setup();
     let grant = grant("mesh", Role::Member, GrantState::Active);
     let key = Grant::key(&mesh().authority());
@@ -47,7 +47,7 @@ fn the_mesh_itself_is_no_member_whatever_an_entry_says() {
 }
 
 #[test]
-fn who_was_invited_has_joined_once_it_is_seen_and_only_who_writes_the_roster_says_so() {
+fn an_invited_member_has_joined_when_seen_and_only_the_roster_writer_records_it() {
     let invited = grant("one", Role::Member, GrantState::Invited { until: Timestamp(99) });
     let (mut members, mut cx, mut replicas) = setup();
     learn(&mut members, &mut cx, &mut replicas, 1, &invited);
@@ -61,12 +61,12 @@ fn who_was_invited_has_joined_once_it_is_seen_and_only_who_writes_the_roster_say
     let held = ShardRecord::whole(head(owner(3), 9), None, HeldTombstones::default());
     replicas.hold(&owner(3), Some((ShardNumber(0), Arc::new(held))));
     learn(&mut members, &mut cx, &mut replicas, 3, &invited);
-    assert_eq!(members.pop_joined(), Some(owner(3)), "its shard shows that it was there");
+    assert_eq!(members.pop_joined(), Some(owner(3)), "its shard shows that it joined");
     assert_eq!(members.named(&"one".parse().unwrap()), Some(owner(3)), "the last one");
 }
 
 #[test]
-fn a_change_is_followed_once_and_a_copy_put_in_place_is_read_again() {
+fn a_change_is_handled_once_and_a_replaced_roster_is_reloaded() {
     let (mut members, mut cx, mut replicas) = setup();
     assert!(!members.take_changed());
     members.learn(&mut cx, &mut replicas, &ShardChange::default());
@@ -77,7 +77,7 @@ fn a_change_is_followed_once_and_a_copy_put_in_place_is_read_again() {
 }
 
 #[test]
-fn who_knocks_is_pending_since_the_first_time_until_it_is_admitted() {
+fn a_stranger_is_pending_from_its_first_try_until_admitted() {
     let (mut members, mut cx, mut replicas) = setup();
     let knocked = |n: u8, since: u64| {
         let (name, since) = ("edge".parse().unwrap(), Timestamp(since));

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_soon_where_this_process_is_known_to_be_the_older_one() {
+    fn a_contest_ends_soon_if_this_process_is_known_to_be_older() {
         let theirs = Head {
             owner: MemberId([7; 32]),
             timestamp: Timestamp(9),
@@ -157,14 +157,14 @@ mod tests {
         };
         assert_eq!(ends(None), (second(130), false));
         assert_eq!(ends(Some(40)), (second(130), false), "a minute ago");
-        assert_eq!(ends(Some(41)), (second(100), true), "the newer one knows by now");
+        assert_eq!(ends(Some(41)), (second(100), true), "the newer process has been told");
         assert_eq!(ends(Some(99)), (second(102), true));
         assert_eq!(ends(Some(110)), (second(113), true));
         assert_eq!(ends(Some(129)), (second(130), true));
     }
 
     #[test]
-    fn a_peer_gets_so_many_claims_a_minute_and_none_is_forgotten_for_an_hour() {
+    fn a_peer_gets_limited_claims_per_minute_and_each_is_kept_for_an_hour() {
         let (mut claims, begin, peer) = (Claims::default(), second(1), MemberId([9; 32]));
         let mut now = begin;
         let mut n = 0;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_once_an_hour() {
+    fn an_alarm_is_raised_once_an_hour() {
         let (mut claims, now) = (Claims::default(), second(1));
         assert!(claims.may_tell(now) && !claims.may_tell(now.after(TOLD_MICROS - 1)));
         assert!(claims.may_tell(now.after(TOLD_MICROS)));

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_with_less_has_lost_it() {
+    fn a_peer_that_returns_with_an_earlier_head_has_lost_it() {
         let mut lost = LostHeads::default();
         assert!(held(&lost, NOW).is_none() && lost.greatest().is_none());
         lost.tell(peer(1), &head(5));
@@ -121,19 +121,19 @@ mod tests {
         assert_eq!(held(&lost, NOW), Some((1, 5)));
         assert!(lost.has(&head(4)) && !lost.has(&head(3)));
         lost.replace(&peer(1), Some(&head(5)));
-        assert_eq!(held(&lost, NOW), Some((1, 5)), "it still has it");
+        assert_eq!(held(&lost, NOW), Some((1, 5)), "the peer still has it");
         let without = lost.held(NOW, |id| *id != peer(1));
-        assert_eq!(without, Some((peer(2), head(4))), "unless it counts no more");
+        assert_eq!(without, Some((peer(2), head(4))), "unless its head does not count any more");
         lost.replace(&peer(1), Some(&head(2)));
         assert_eq!(held(&lost, NOW), Some((2, 4)));
         lost.replace(&peer(2), None);
         lost.replace(&peer(3), None);
         assert!(held(&lost, NOW).is_none());
-        assert_eq!(lost.greatest(), Some(head(5)), "nothing is written before it");
+        assert_eq!(lost.greatest(), Some(head(5)), "own writes stay above it");
     }
 
     #[test]
-    fn who_does_not_come_back_is_waited_for_a_minute() {
+    fn an_absent_peer_is_waited_for_a_minute() {
         let mut lost = LostHeads::default();
         lost.tell(peer(1), &head(5));
         assert_eq!(lost.wakes_at(NOW), Time::NEVER);
@@ -144,11 +144,11 @@ mod tests {
         assert_eq!(held(&lost, Time(end.0 - 1)), Some((1, 5)));
         assert!(held(&lost, end).is_none() && lost.wakes_at(end) == Time::NEVER);
         lost.replace(&peer(1), Some(&head(5)));
-        assert_eq!(held(&lost, end), Some((1, 5)), "it is back");
+        assert_eq!(held(&lost, end), Some((1, 5)), "the peer is back");
     }
 
     #[test]
-    fn of_many_those_with_the_greatest_are_remembered() {
+    fn of_many_peers_those_with_the_greatest_heads_are_remembered() {
         let mut lost = LostHeads::default();
         (0..=u8::MAX).for_each(|n| lost.tell(peer(n), &head(u64::from(n))));
         assert_eq!(lost.told.len(), TELLERS_MAX);

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_is_found_again_although_many_other_pauses_follow() {
+    fn a_jump_is_found_after_many_other_pauses() {
         let mut pauses = Pauses::default();
         assert!(!pauses.record(at(0), at(9)), "short ones are not recorded");
         let jumps = [(100, 140), (140, 440), (440, 63_072_000)];
@@ -122,7 +122,7 @@ mod tests {
             pauses.record(at(63_072_000 + n * 7_200), at(63_072_000 + n * 7_200 + 3_600));
         }
         assert_eq!(pauses.around(at(3_700)), Some((at(440), at(63_072_000))));
-        assert_eq!(pauses.around(at(440)), Some((at(440), at(63_072_000))), "its beginning was used");
+        assert_eq!(pauses.around(at(440)), Some((at(440), at(63_072_000))), "its first timestamp was used");
         assert_eq!(pauses.around(at(439)), Some((at(140), at(440))));
         assert_eq!(pauses.around(at(63_072_001)), None, "forgotten: it may have been used");
         assert!(pauses.0.len() <= 4 * PER_CLASS_MAX);

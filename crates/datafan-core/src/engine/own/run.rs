@@ -90,13 +90,13 @@ mod tests {
             runs.check_clocks(now(seconds, wall), rng);
             runs.current
         };
-        assert_eq!(sees(500, 1_500), first, "both clocks go on");
-        assert_eq!(sees(510, 1_570), first, "a minute is no jump");
+        assert_eq!(sees(500, 1_500), first, "both clocks advance");
+        assert_eq!(sees(510, 1_570), first, "a minute is not a jump");
         let second = sees(520, 1_641);
         assert_ne!(second, first, "61 s ahead");
         assert_eq!(sees(530, 1_000), second, "too soon after the last one");
         assert_eq!(sees(1_119, 9_000), second);
-        assert_eq!(sees(1_121, 9_002), second, "it is not made up for");
+        assert_eq!(sees(1_121, 9_002), second, "the missed run is not begun later");
         assert_ne!(sees(1_131, 8_900), second, "backwards");
         assert_eq!(runs.process, process);
     }

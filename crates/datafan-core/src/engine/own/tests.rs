@@ -6,7 +6,7 @@ use crate::{
     time::SECOND,
 };
 
-/// The own shard of a member whose store holds it up to a timestamp.
+/// The own shard of a member whose store holds the shard up to a timestamp.
 fn own(cx: &Context, held: u64) -> (OwnShards, Disk<TestStore>) {
     let mut disk = Disk::new(TestStore::default(), cx.time()).unwrap();
     let mut own = OwnShards::new(cx.me, OwnRun::new(&mut Rng::new(1), cx.now));
@@ -52,17 +52,17 @@ fn a_signed_timestamp_is_used_across_a_restart() {
     assert!(shards.member().has_written() && !shards.member().has_made(&head(cx.me, 5)));
     assert_eq!(shards.member().last(), Timestamp(7));
     let restarted = again(&mut cx, &mut disk, Timestamp(5));
-    assert!(restarted.member().last() >= Timestamp(7), "whatever became of that commit");
+    assert!(restarted.member().last() >= Timestamp(7), "even if that commit was lost");
     assert!(restarted.member().last() <= Timestamp(7 + SECOND));
 }
 
 #[test]
-fn a_later_head_that_a_peer_holds_is_waited_for_and_then_writes_go_on() {
+fn writes_wait_for_a_later_head_of_a_peer_and_then_continue() {
     let cx = context();
     let (mut own, _) = own(&cx, 5);
     let (peer, lost) = (owner(2), head(cx.me, 9));
     assert!(own.begin_recovery(peer, &lost, Time(50)));
-    assert!(!own.begin_recovery(owner(3), &head(cx.me, 8), Time(70)), "it is under way");
+    assert!(!own.begin_recovery(owner(3), &head(cx.me, 8), Time(70)), "the recovery is in progress");
     assert_eq!(own.member().confirmed(), Confirmed::Recovering { until: Time(50) });
     assert!(own.hasten_recovery(Time(60)) && own.hasten_recovery(Time(40)));
     assert_eq!(own.member().confirmed(), Confirmed::Recovering { until: Time(40) });
@@ -73,7 +73,7 @@ fn a_later_head_that_a_peer_holds_is_waited_for_and_then_writes_go_on() {
 }
 
 #[test]
-fn held_back_writes_give_way_to_a_process_that_lives_and_else_go_on() {
+fn held_back_writes_yield_to_a_live_process_and_else_continue() {
     let cx = context();
     let (theirs, start) = (head(cx.me, 9), at(100).time);
     let over = start.after(30 * SECOND);
@@ -90,7 +90,7 @@ fn held_back_writes_give_way_to_a_process_that_lives_and_else_go_on() {
     let next = head(cx.me, 11);
     assert!(one.is_contest_news(&next, &contest) && !one.is_contest_news(&head(cx.me, 8), &contest));
     one.record_contested_head(owner(2), &next, contest, start.after(20 * SECOND));
-    assert_eq!(one.judge_contest(over), Some(Verdict::GiveWay(next)), "it was heard of meanwhile");
+    assert_eq!(one.judge_contest(over), Some(Verdict::GiveWay(next)), "another head was announced meanwhile");
     one.stop(&next, &mut disk);
     assert!(one.is_stopped() && one.contested().is_none());
     let (mut other, _) = contested(false);
@@ -104,7 +104,7 @@ fn held_back_writes_give_way_to_a_process_that_lives_and_else_go_on() {
 }
 
 #[test]
-fn changes_wait_in_order_and_what_the_system_writes_is_due_again_where_it_cannot_be_written() {
+fn changes_wait_in_order_and_failed_system_writes_are_retried() {
     let cx = context();
     let (mut own, _) = own(&cx, 5);
     own.push_waiting(Ticket(1), OwnChange::Restamp);
@@ -113,7 +113,7 @@ fn changes_wait_in_order_and_what_the_system_writes_is_due_again_where_it_cannot
     own.put_back_waiting(waiting);
     let tickets: Vec<u64> = own.take_waiting().iter().map(|(ticket, _)| ticket.0).collect();
     assert_eq!(tickets, [1, 2]);
-    assert!(own.is_system_due() && !own.begin_system(), "a start looks for what has expired");
+    assert!(own.is_system_due() && !own.begin_system(), "a start checks for expired items");
     own.publish_again();
     assert!(!own.is_system_due(), "there are no addresses");
     own.publish(alloc::vec!["a:1".into()]);

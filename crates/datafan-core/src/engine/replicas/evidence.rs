@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_that_fork_on_purpose_fill_no_memory_and_hide_no_small_fork() {
+    fn deliberate_forks_fill_no_memory_and_hide_no_small_fork() {
         let mut kept = Kept::default();
         for n in 0..200 {
             for at in 0..6 {
@@ -133,7 +133,7 @@ mod tests {
             }
         }
         let n_owners = kept.owners().count();
-        assert!(n_owners >= 64, "{n_owners} owners: one piece of each is left");
+        assert!(n_owners >= 64, "{n_owners} owners: one piece of evidence each remains");
         for n in 1_000..1_100 {
             kept.insert(fork(n, 5, 100));
         }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_owner_the_newest_are_kept() {
+    fn the_newest_evidence_of_an_owner_is_kept() {
         let mut kept = Kept::default();
         (0..7).for_each(|at| kept.insert(fork(1, at, 10)));
         let times: Vec<u64> = kept.of(&id(1)).map(|piece| piece.evidence.first.timestamp.0).collect();

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_owners_are_remembered_than_there_may_be() {
+    fn the_number_of_remembered_owners_is_bounded() {
         let mut owners = InvalidOwners::default();
         let id = |n: usize| {
             let mut id = [0; 32];

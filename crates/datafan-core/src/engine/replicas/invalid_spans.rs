@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_step_over_what_is_invalid() {
+    fn writes_skip_invalid_spans() {
         let (owner, mut invalid) = (MemberId([1; 32]), InvalidSpans::default());
         invalid.set(&owner, [span(100, 199), span(200, 299), span(1_000, 1_999)].into());
         assert_eq!(invalid.next(&owner, Timestamp(99)), Timestamp(99));
@@ -123,14 +123,14 @@ mod tests {
         assert_eq!(invalid.next(&MemberId([2; 32]), Timestamp(150)), Timestamp(150));
         let reach = |first, n| invalid.reach(&owner, Timestamp(first), n).0;
         assert_eq!(reach(10, 50), 60);
-        assert_eq!(reach(60, 50), 349, "over both, and all of them behind");
+        assert_eq!(reach(60, 50), 349, "both spans are skipped, all timestamps lie behind them");
         assert_eq!(reach(99, 1), 300);
-        assert_eq!(reach(299, 50), 349, "what lies before does not matter");
+        assert_eq!(reach(299, 50), 349, "earlier positions do not matter");
         assert_eq!(reach(60, 800), 2_799);
     }
 
     #[test]
-    fn there_are_few_spans_and_none_that_matters_is_forgotten() {
+    fn few_spans_are_kept_and_no_relevant_one_is_forgotten() {
         let mut spans: Vec<Span> = (0..16).map(|n| span(1_000 * n, 1_000 * n + 500)).collect();
         add_span(&mut spans, span(90_000, 90_500), Timestamp(2_200));
         assert_eq!(spans.len(), SPANS_MAX);

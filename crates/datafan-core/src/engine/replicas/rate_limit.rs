@@ -129,7 +129,7 @@ mod tests {
     use crate::engine::testing::{context, head, owner};
 
     #[test]
-    fn beyond_its_rate_only_the_newest_head_of_an_owner_comes_at_the_end_of_the_interval() {
+    fn beyond_the_rate_only_the_newest_head_is_kept_until_the_interval_ends() {
         let mut config = context().config;
         config.owner_heads_max = 20;
         let (mut limits, now) = (RateLimits::default(), Time(7));
@@ -143,13 +143,13 @@ mod tests {
         limits.begin_call(Time(end.0 - 1), &config);
         assert!(limits.take_late().is_empty());
         limits.begin_call(end, &config);
-        assert_eq!(limits.wakes_at(), Time(0), "somebody's time has come");
+        assert_eq!(limits.wakes_at(), Time(0), "held-back heads are due");
         assert_eq!(limits.take_late(), [(head(owner(1), 9), owner(3))]);
         assert_eq!((limits.pause(&owner(1), &config), limits.wakes_at()), (None, Time::NEVER));
     }
 
     #[test]
-    fn what_came_at_once_and_was_too_much_is_held_against_what_follows() {
+    fn an_excess_is_carried_over_to_the_next_intervals() {
         let mut config = context().config;
         config.owner_bytes_max = 1_000;
         let (mut limits, now) = (RateLimits::default(), Time(7));

@@ -19,23 +19,23 @@ fn hold(replicas: &mut Replicas, n: u8, timestamp: u64) {
 }
 
 #[test]
-fn what_is_known_is_due_at_its_time_and_sooner_if_somebody_hurries() {
+fn a_known_head_is_due_at_its_time_or_sooner_if_requested() {
     let mut replicas = replicas();
     let known = head(owner(1), 5);
     assert!(!replicas.has_waiting());
     replicas.queue_head(&known, owner(8), Time(50));
     assert_eq!((replicas.known_after(None, Time(49)), replicas.wakes_at(Time(7))), (None, Time(50)));
     replicas.fetch_earlier(&owner(1), owner(9), Time(60));
-    assert_eq!(replicas[&owner(1)].fetch_from(), Some(owner(8)), "it would be later");
+    assert_eq!(replicas[&owner(1)].fetch_from(), Some(owner(8)), "the later time does not replace it");
     replicas.fetch_earlier(&owner(1), owner(9), Time(40));
     assert_eq!(replicas.known_after(None, Time(40)), Some((Time(40), owner(1))));
     assert_eq!(replicas[&owner(1)].fetch_from(), Some(owner(9)));
     replicas.queue_head(&head(owner(1), 6), owner(7), Time(90));
-    assert_eq!(replicas[&owner(1)].fetch_at(), Time(40), "news does not put it off");
+    assert_eq!(replicas[&owner(1)].fetch_at(), Time(40), "a newer head does not delay it");
     replicas.delay_fetch(&owner(1), Time(70));
     assert_eq!(replicas.wakes_at(Time(7)), Time(70));
     replicas.forget_up_to(&known);
-    assert!(replicas.has_waiting(), "what is known is later");
+    assert!(replicas.has_waiting(), "the known head is later");
     replicas.forget(&owner(1));
     assert!(!replicas.has_waiting() && replicas[&owner(1)].known().is_none());
 }
@@ -56,18 +56,22 @@ fn a_transfer_is_listed_until_it_ends_or_its_peer_is_gone() {
     replicas.release_peer(&owner(8));
     assert!(replicas[&owner(1)].transfer().is_none() && replicas.under_way().is_empty());
     replicas.begin_transfer(&owner(2), pull());
-    assert!(replicas.get(&owner(2)).is_none(), "nobody knows that owner");
+    assert!(replicas.get(&owner(2)).is_none(), "that owner is unknown");
 }
 
 #[test]
-fn a_lent_comparison_stays_listed_until_it_is_given_back_or_over() {
+fn a_lent_reconciliation_stays_listed_until_it_is_returned_or_ends() {
     let mut replicas = replicas();
     let target = head(owner(1), 5);
     replicas.queue_head(&target, owner(8), Time(1));
     let reconciliation = Reconciliation::new(owner(8), target, Timestamp(0));
     replicas.begin_transfer(&owner(1), Transfer::Reconciliation(Box::new(reconciliation)));
-    assert_eq!((replicas.n_compared(), replicas.wakes_at(Time(1))), (1, Time::NEVER), "nothing was asked");
-    let lent = replicas.lend_reconciliation(&owner(1)).expect("it is under way");
+    assert_eq!(
+        (replicas.n_compared(), replicas.wakes_at(Time(1))),
+        (1, Time::NEVER),
+        "nothing was requested"
+    );
+    let lent = replicas.lend_reconciliation(&owner(1)).expect("the reconciliation is in progress");
     assert!(replicas.lend_reconciliation(&owner(1)).is_none() && replicas.n_compared() == 1);
     assert!(replicas.return_reconciliation(&owner(1), lent) && replicas.compared() == [owner(1)]);
     drop(replicas.lend_reconciliation(&owner(1)));
@@ -76,7 +80,7 @@ fn a_lent_comparison_stays_listed_until_it_is_given_back_or_over() {
 }
 
 #[test]
-fn what_was_refused_is_judged_again_once_the_roster_has_changed() {
+fn a_refused_head_is_checked_again_after_a_roster_change() {
     let mut replicas = replicas();
     replicas.refuse(&mut context(), &head(owner(1), 5), Reason::Quota);
     let refused = replicas[&owner(1)].refused().expect("just refused");
@@ -105,7 +109,7 @@ fn the_held_shard_gives_head_and_root() {
 }
 
 #[test]
-fn an_owner_that_forked_or_signed_what_cannot_be_loses_push_but_the_roster() {
+fn a_forked_or_invalid_owner_loses_push_except_the_roster() {
     let mut replicas = replicas();
     let roster = mesh().authority();
     [owner(1), roster].iter().for_each(|owner| replicas.mark_invalid(owner));
@@ -114,13 +118,13 @@ fn an_owner_that_forked_or_signed_what_cannot_be_loses_push_but_the_roster() {
 }
 
 #[test]
-fn news_beyond_the_rate_is_held_back_unless_it_is_old_or_ours() {
+fn heads_beyond_the_rate_are_held_back_unless_old_or_own() {
     let (mut replicas, mut cx) = (replicas(), context());
     cx.config.owner_heads_max = 10;
     hold(&mut replicas, 1, 5);
     replicas.count(&cx, &owner(1), 1, 0);
     replicas.count(&cx, &cx.me.clone(), 1, 0);
-    assert!(!replicas.hold_back(&mut cx, &head(owner(1), 5), owner(8)), "it is held");
+    assert!(!replicas.hold_back(&mut cx, &head(owner(1), 5), owner(8)), "the head is held already");
     let own = head(cx.me, 9);
     assert!(!replicas.hold_back(&mut cx, &own, owner(8)));
     assert!(replicas.hold_back(&mut cx, &head(owner(1), 6), owner(8)));
@@ -131,7 +135,7 @@ fn news_beyond_the_rate_is_held_back_unless_it_is_old_or_ours() {
 }
 
 #[test]
-fn what_moved_goes_on_with_the_message_that_brought_it_only_from_where_it_was() {
+fn a_moved_shard_is_relayed_with_its_message_only_from_the_same_base() {
     let mut replicas = replicas();
     let frame = || crate::message::Message::Probe.frame();
     replicas.on_moved(owner(1), Timestamp(5), alloc::vec![owner(7)]);
@@ -148,12 +152,12 @@ fn what_moved_goes_on_with_the_message_that_brought_it_only_from_where_it_was() 
     assert_eq!((one.before, one.told.as_slice()), (Timestamp(5), &[owner(7), owner(8)][..]));
     assert!(one.message.is_some());
     let twice = &moved[&owner(3)];
-    assert!(twice.before == Timestamp(0) && twice.message.is_none(), "it moved twice in this call");
+    assert!(twice.before == Timestamp(0) && twice.message.is_none(), "the shard moved twice in this call");
     assert!(replicas.take_moved().is_empty());
 }
 
 #[test]
-fn a_link_that_goes_leaves_no_tree_and_names_who_was_brought_by_it() {
+fn a_closed_link_leaves_no_tree_and_reports_its_owners() {
     let mut replicas = replicas();
     let place = LinkIndex::free([].into_iter());
     let other = LinkIndex::free([place].into_iter());

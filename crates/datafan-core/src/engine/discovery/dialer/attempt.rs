@@ -134,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_tried_one_after_another_and_together_have_five_seconds() {
+    fn addresses_are_tried_in_turn_for_five_seconds_in_total() {
         let mut attempt = attempt(3);
         assert_eq!(step(&mut attempt, 0), ["m0"]);
         assert_eq!(step(&mut attempt, STEP_MICROS - 1), [""; 0]);
         assert_eq!(step(&mut attempt, STEP_MICROS), ["m1"]);
         attempt.on_failed(&(Some(A), "m0".into()), "refused", Time(STEP_MICROS + 1));
-        assert_eq!(step(&mut attempt, STEP_MICROS + 1), ["m2"], "the next one need not wait");
+        assert_eq!(step(&mut attempt, STEP_MICROS + 1), ["m2"], "a failed address is followed at once");
         assert!(matches!(attempt.ended(Time(ATTEMPT_MICROS - 1)), Ended::No));
         assert_eq!(attempt.wakes_at(), Time(ATTEMPT_MICROS));
         assert!(matches!(attempt.ended(Time(ATTEMPT_MICROS)), Ended::Failed(error) if error == "refused"));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_many_addresses_has_half_of_the_time() {
+    fn the_last_of_many_addresses_gets_half_of_the_time() {
         let mut attempt = attempt(50);
         let mut last = 0;
         for now in (0..ATTEMPT_MICROS).step_by(10_000) {

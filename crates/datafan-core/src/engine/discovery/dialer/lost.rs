@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_dialled_after_1_2_4_8_then_every_10_seconds_for_5_minutes() {
+    fn a_lost_link_is_dialled_after_1_2_4_8_then_every_10_seconds_for_5_minutes() {
         let (mut lost, mut rng, member) = (LostLinks::default(), Rng::new(1), MemberId([1; 32]));
         lost.add_lost(member, Time(0), Time(0), &mut rng);
         let (mut now, mut waits) = (Time(0), alloc::vec::Vec::new());
@@ -92,11 +92,11 @@ mod tests {
         for (wait, expected) in waits.iter().zip([1., 2., 4., 8., 10., 10., 10.]) {
             assert!((wait - expected).abs() <= expected / 4., "{waits:?}");
         }
-        assert!((28..=40).contains(&waits.len()), "about five minutes of them: {}", waits.len());
+        assert!((28..=40).contains(&waits.len()), "about five minutes of dials: {}", waits.len());
     }
 
     #[test]
-    fn what_is_found_is_not_sought_and_there_is_a_limit() {
+    fn a_linked_member_is_not_dialled_and_there_is_a_limit() {
         let mut lost = LostLinks::default();
         for n in 0..=LOST_MAX as u8 {
             lost.add_due(MemberId([n; 32]), Time(u64::from(n)));

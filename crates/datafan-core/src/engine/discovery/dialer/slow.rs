@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_second_one_has_a_late_head_and_every_fourth_may_be_anybody() {
+    fn every_second_dial_goes_to_a_late_head_and_every_fourth_to_anyone() {
         let (mut slow, mut rng, mut now) = (Slow::default(), Rng::new(1), Time(0));
         let mut pools = alloc::vec::Vec::new();
         for _ in 0..8 {
@@ -93,6 +93,6 @@ mod tests {
         assert_eq!(pools, [turn, turn].concat());
         slow.begin(now, PAUSE_MICROS_STABLE, &mut rng);
         slow.shorten_pause(now, PAUSE_MICROS_MIN, &mut rng);
-        assert!(slow.next() <= now.after(13 * SECOND), "somebody went out of reach");
+        assert!(slow.next() <= now.after(13 * SECOND), "a member became unreachable");
     }
 }

@@ -13,7 +13,7 @@ fn dialled(dialer: &mut Dialer, now: Time) -> Vec<Endpoint> {
 }
 
 #[test]
-fn a_user_address_outlives_its_success_and_stays_nameless() {
+fn a_user_address_is_kept_after_success_without_a_member() {
     let (mut dialer, mut rng, now) = (Dialer::default(), Rng::new(1), Time(5));
     assert!(dialer.add_user(place("a")));
     let target = dialer.new_user().expect("it is dialled at once");
@@ -41,7 +41,7 @@ fn failures_wait_longer_and_are_forgotten_when_the_member_moves() {
         assert!(dialer.is_due(&target, now));
     }
     dialer.on_failed(&(Some(A), "a".into()), "late", now, &mut rng);
-    dialer.on_down(&MemberId([9; 32]), None, "a stranger leaves nothing behind", now, &mut rng);
+    dialer.on_down(&MemberId([9; 32]), None, "a stranger leaves no entry", now, &mut rng);
     assert_eq!(dialer.members.len(), 1);
     dialer.on_down(&A, None, "gone", now, &mut rng);
     assert!(!dialer.is_due(&target, now.after(SECOND)));
@@ -50,7 +50,7 @@ fn failures_wait_longer_and_are_forgotten_when_the_member_moves() {
 }
 
 #[test]
-fn who_rests_is_not_dialled_slowly_at_a_user_address_either() {
+fn a_postponed_member_gets_no_slow_dial_at_a_user_address() {
     let (mut dialer, now) = (Dialer::default(), Time(5));
     assert!(dialer.add_user(place("a")) && dialer.add_user(place("b")));
     dialer.on_up(&A, Some(&"a".into()), now);
@@ -61,7 +61,7 @@ fn who_rests_is_not_dialled_slowly_at_a_user_address_either() {
         assert!(!dialer.may_dial_slowly(target, now) && dialer.is_due(target, now));
         assert!(dialer.may_dial_slowly(target, now.after(SECOND)));
     }
-    assert!(dialer.may_dial_slowly(&Target::User(place("b")), now), "somebody else may be there");
+    assert!(dialer.may_dial_slowly(&Target::User(place("b")), now), "another member may have this address");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn lost_links_are_dialled_one_at_a_time() {
 }
 
 #[test]
-fn a_link_that_did_not_last_counts_as_a_dial_that_failed() {
+fn a_short_link_counts_as_a_failed_dial() {
     let (mut dialer, mut rng, mut now) = (Dialer::default(), Rng::new(1), Time(5));
     let target = Target::Member(A);
     dialer.remember(&A);
@@ -107,7 +107,7 @@ fn a_link_that_did_not_last_counts_as_a_dial_that_failed() {
         now = now.after(wait.max(1_000) * MILLI * 2);
         assert!(dialer.is_due(&target, now) && dialer.due_lost(now).is_some(), "{wait} ms");
     }
-    // A little longer than the other one paused: still no peace.
+    // A little longer than the other's pause: still not long enough.
     end(&mut dialer, &mut rng, now, 30 * SECOND);
     assert!(!dialer.is_due(&target, now.after(10 * SECOND)));
     end(&mut dialer, &mut rng, now, 61 * SECOND);

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_nobody_needs_are_let_go() {
+    fn unused_numbers_are_dropped() {
         let mut known = Known::new(id(0));
         known.list(&id(9), &[id(0), id(8)]);
         known.list(&id(8), &[id(9)]);

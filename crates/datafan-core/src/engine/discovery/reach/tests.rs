@@ -5,7 +5,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 const ME: usize = 0;
 const N: usize = 9;
 
-/// A small world, judged by the words of the rule.
+/// A small mesh; its reachability follows the wording of the rule.
 struct Model {
     lists: BTreeMap<MemberId, Vec<MemberId>>,
     doubted: BTreeSet<MemberId>,
@@ -80,17 +80,17 @@ impl Model {
     fn tell(&self, reach: &mut Reach, now: Time) {
         self.lists.iter().for_each(|(lister, peers)| reach.list(lister, peers));
         self.doubted.iter().for_each(|peer| reach.on_down(peer));
-        // Of whom something comes, is no longer doubted: the model's doubt comes after.
+        // A member whose head moves is not doubted any more, so the model's doubt comes afterwards.
         let moved = self.moved.iter().filter(|member| !self.doubted.contains(member));
         moved.for_each(|member| reach.on_moved(member, now));
     }
 }
 
 #[test]
-fn it_agrees_with_the_words_of_the_rule() {
+fn reachability_follows_the_wording_of_the_rule() {
     let mut rng = Rng::new(3);
     let (mut n_reached, mut n_behind) = (0, 0);
-    // Everything changes all the time, and nothing of it is left over.
+    // Everything changes at every step, and nothing is left over.
     let mut used = Reach::new(id(ME), Timestamp(1));
     for round in 0..3_000 {
         let model = Model::random(&mut rng);
@@ -118,7 +118,7 @@ fn it_agrees_with_the_words_of_the_rule() {
             n_behind += usize::from(behind);
         }
     }
-    assert!(n_reached > 6_000 && n_behind > 1_000, "the model is no trivial one: {n_reached}, {n_behind}");
+    assert!(n_reached > 6_000 && n_behind > 1_000, "the model is not trivial: {n_reached}, {n_behind}");
 }
 
 const OWNERS: [Kind; N] = [Kind::Owner; N];
@@ -134,7 +134,7 @@ fn a_head_that_moved_counts_for_a_minute() {
     assert_eq!((reach.wakes_at(), reach.gone_since(&id(1), Timestamp(5))), (Time(LOOK_MICROS), Timestamp(1)));
     look(&mut reach, Time(LOOK_MICROS));
     assert!(reach.is_reachable(&id(1)));
-    // Again and again, as long as it moves, without another look.
+    // Each head movement extends it, without another update.
     reach.on_moved(&id(1), Time(20 * SECOND));
     assert_eq!(reach.wakes_at(), Time(SECOND + MOVED_MICROS));
     look(&mut reach, Time(SECOND + MOVED_MICROS));
@@ -148,7 +148,7 @@ fn a_head_that_moved_counts_for_a_minute() {
 }
 
 #[test]
-fn what_came_before_a_lost_link_proves_nothing() {
+fn data_from_before_a_lost_link_does_not_count() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
     reach.list(&id(1), &[id(ME), id(2)]);
     reach.list(&id(2), &[id(ME), id(1)]);
@@ -156,29 +156,29 @@ fn what_came_before_a_lost_link_proves_nothing() {
     reach.on_moved(&id(1), Time(8));
     assert_eq!(sees(&reach, &[id(1), id(2)]), 2);
     reach.on_down(&id(1));
-    assert_eq!(sees(&reach, &[id(2)]), 1, "the list of the lost peer, and that its head moved");
+    assert_eq!(sees(&reach, &[id(2)]), 1, "the lost peer's list and its head movement do not count");
     reach.on_moved(&id(1), Time(9));
-    assert_eq!(sees(&reach, &[id(2)]), 2, "something came another way");
+    assert_eq!(sees(&reach, &[id(2)]), 2, "its head moved over another link");
     reach.on_down(&id(1));
     reach.on_up(&id(1));
-    assert_eq!(sees(&reach, &[id(1)]), 2, "linked again: its list counts, and leads on");
+    assert_eq!(sees(&reach, &[id(1)]), 2, "linked again: its list counts and leads to member 2");
 }
 
 #[test]
-fn a_link_that_was_one_too_many_leaves_no_doubt() {
+fn a_surplus_link_causes_no_doubt() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
     reach.list(&id(1), &[id(ME), id(2)]);
     reach.list(&id(2), &[id(ME), id(1)]);
     reach.on_down(&id(1));
     reach.on_surplus(&id(1));
     reach.update_if_due(Time(9), Timestamp(9), &[id(2)], kind_in(&OWNERS));
-    assert!(reach.is_reachable(&id(1)), "it is linked with the other one, as it says");
+    assert!(reach.is_reachable(&id(1)), "its list names the link to the other peer");
 }
 
 #[test]
-fn the_use_of_a_link_is_what_only_it_joins() {
+fn a_link_counts_the_members_only_it_reaches() {
     let mut reach = Reach::new(id(ME), Timestamp(1));
-    // 0-1, 0-2, 1-2, and 0-3-4 by itself.
+    // Links: 0-1, 0-2, 1-2, 0-3 and 3-4.
     reach.list(&id(1), &[id(0), id(2)]);
     reach.list(&id(2), &[id(0), id(1)]);
     reach.list(&id(3), &[id(0), id(4)]);
@@ -187,7 +187,7 @@ fn the_use_of_a_link_is_what_only_it_joins() {
     let links = [id(1), id(2), id(3)];
     let uses = reach.uses(&links, &links, kind_in(&OWNERS));
     let n_parted: Vec<usize> = uses.iter().map(|(_, used)| used.n_parted).collect();
-    assert_eq!(n_parted, [0, 0, 2], "that its head moved came over the link itself");
+    assert_eq!(n_parted, [0, 0, 2], "its head movement arrived over the link itself");
     reach.update_if_due(Time(9), Timestamp(9), &links, kind_in(&OWNERS));
     assert!(reach.is_behind_one(&id(4)) && !reach.is_behind_one(&id(3)) && !reach.is_behind_one(&id(1)));
     assert_eq!((reach.n_reachable(), reach.n_listed(&id(4)), reach.n_listed(&id(5))), (4, Some(1), None));

@@ -1,4 +1,4 @@
-//! The table against a map, and its hashes against the plain trie over all heads.
+//! Compares the table with a map, and its hashes with the plain trie over all heads.
 
 use super::{Owner, Owners, hash_place};
 use crate::{
@@ -14,7 +14,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 /// Few owners in one page, some at the edge of its split, and many in two levels of pages.
 #[test]
-fn the_table_hashes_as_the_plain_trie_does() {
+fn the_table_has_the_hashes_of_the_plain_trie() {
     for (seed, n_owners) in [(1, 1), (2, 7), (3, 60), (4, 90), (5, 3_000)] {
         let mut rng = Rng::new(seed);
         let mut check = Check::new();
@@ -36,7 +36,7 @@ fn the_table_hashes_as_the_plain_trie_does() {
 struct Check {
     owners: Owners,
     heads: BTreeMap<MemberId, Head>,
-    /// All that ever were held.
+    /// All heads that were ever held.
     ever: Vec<Head>,
 }
 
@@ -92,7 +92,7 @@ impl Check {
 
 /// What makes the table small: see [`Owner`].
 #[test]
-fn an_owner_that_rests_is_small() {
+fn an_idle_owner_is_small() {
     assert_eq!(size_of::<Owner>(), 24);
 }
 
