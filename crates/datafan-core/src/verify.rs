@@ -94,7 +94,7 @@ pub fn verify<V: StoreSnapshot>(
     let done = walk.trie(record.root).and_then(|()| walk.keys());
     match done {
         Ok(()) => {}
-        Err(StoreError::Damaged { what }) => walk.tell(walk.reading.clone(), Damage::Unreadable(what)),
+        Err(StoreError::Damaged { what }) => walk.report(walk.reading.clone(), Damage::Unreadable(what)),
         Err(error) => return Err(error),
     }
     Ok(walk.sums)
@@ -120,7 +120,7 @@ const ALL: RangeInclusive<Timestamp> = Timestamp::ZERO..=Timestamp::MAX;
 const ROWS: usize = 1_024;
 
 impl<V: StoreSnapshot> Walk<'_, V> {
-    fn tell(&mut self, range: RangeInclusive<Timestamp>, what: Damage) {
+    fn report(&mut self, range: RangeInclusive<Timestamp>, what: Damage) {
         (self.found)(Finding { owner: self.owner, range, what });
     }
 
@@ -128,14 +128,14 @@ impl<V: StoreSnapshot> Walk<'_, V> {
         let sums = record.root.as_ref().map_or((0, 0), |root| (root.count, root.bytes));
         let root = root_hash(record.root.as_ref());
         match record.head() {
-            Some(head) if !head.verify(mesh, verifier) => self.tell(ALL, Damage::Signature),
+            Some(head) if !head.verify(mesh, verifier) => self.report(ALL, Damage::Signature),
             Some(head) => {
                 self.sums.signatures += 1;
                 if (head.owner, head.root, (head.items, head.bytes)) != (record.owner, root, sums) {
-                    self.tell(ALL, Damage::Head);
+                    self.report(ALL, Damage::Head);
                 }
             }
-            None => self.tell(ALL, Damage::Head),
+            None => self.report(ALL, Damage::Head),
         }
     }
 
@@ -144,7 +144,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
         let mut below: Vec<Branch> = root.into_iter().collect();
         while let Some(branch) = below.pop() {
             let (first, last) = (Timestamp(branch.place.first()), Timestamp(branch.place.last()));
-            self.strays_before(first)?;
+            self.report_strays_before(first)?;
             if branch.place.level == 0 {
                 self.leaf(&branch, first)?;
                 continue;
@@ -157,7 +157,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
                     below.extend(node.children.into_iter().rev());
                 }
                 None => {
-                    self.tell(first..=last, Damage::Node);
+                    self.report(first..=last, Damage::Node);
                     // Without the node, it is not known what should be here.
                     while self.row()?.is_some_and(|at| at <= last) {
                         self.rows.pop_front();
@@ -167,7 +167,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
         }
         while let Some(at) = self.row()? {
             self.rows.pop_front();
-            self.tell(at..=at, Damage::Stray);
+            self.report(at..=at, Damage::Stray);
         }
         Ok(())
     }
@@ -180,19 +180,19 @@ impl<V: StoreSnapshot> Walk<'_, V> {
                 self.sums.bytes += item.bytes();
                 self.reading = at..=at;
                 if self.snapshot.timestamp_of(self.shard, item.key.as_str())? != Some(at) {
-                    self.tell(at..=at, Damage::Key);
+                    self.report(at..=at, Damage::Key);
                 }
             }
-            None => self.tell(at..=at, Damage::Item),
+            None => self.report(at..=at, Damage::Item),
         }
         Ok(())
     }
 
     /// Reports items before `first`, where the trie has none.
-    fn strays_before(&mut self, first: Timestamp) -> Result<(), StoreError> {
+    fn report_strays_before(&mut self, first: Timestamp) -> Result<(), StoreError> {
         while let Some(at) = self.row()?.filter(|at| *at < first) {
             self.rows.pop_front();
-            self.tell(at..=at, Damage::Stray);
+            self.report(at..=at, Damage::Stray);
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ impl<V: StoreSnapshot> Walk<'_, V> {
                 self.reading = *at..=*at;
                 let item = self.snapshot.item(self.shard, *at)?;
                 if item.is_none_or(|item| item.key != *key) {
-                    self.tell(*at..=*at, Damage::Key);
+                    self.report(*at..=*at, Damage::Key);
                 }
             }
             let Some((last, _)) = rows.last() else { return Ok(()) };

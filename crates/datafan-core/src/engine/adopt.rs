@@ -41,7 +41,7 @@ impl<S: Store> Replication<'_, S> {
         }
         self.system_items().learn_change(&head.owner, &change);
         if self.cx.config.publish_links {
-            self.cx.tell(News::Moved { owner: head.owner });
+            self.cx.add_news(News::Moved { owner: head.owner });
         }
         let record = Arc::new(record);
         change.record = Some(record.clone());

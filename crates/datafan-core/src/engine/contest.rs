@@ -45,9 +45,9 @@ impl<S: Store> Conflicts<'_, S> {
             claim
         });
         claims.on_sent(now);
-        self.gossip().hasten_recovery();
+        self.gossip().shorten_recovery_wait();
         let claims = &mut self.own.claims;
-        if claims.may_tell(now) {
+        if claims.may_alarm(now) {
             self.cx.alarm(Alarm::OtherProcess { told_by: from });
         }
         self.cx.send(from, &Message::Claim(claim));
@@ -81,9 +81,9 @@ impl<S: Store> Gossip<'_, S> {
     }
 
     /// This process is the older one, so its recovery need not wait longer.
-    fn hasten_recovery(&mut self) {
+    fn shorten_recovery_wait(&mut self) {
         let soon = self.cx.now.time.after(self.cx.config.settle_micros);
-        if self.own.hasten_recovery(soon) {
+        if self.own.shorten_recovery_wait(soon) {
             self.fetch_best_remote();
         }
     }

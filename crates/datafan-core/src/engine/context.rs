@@ -101,7 +101,7 @@ impl Context {
     }
 
     /// Queues news for discovery.
-    pub(super) fn tell(&mut self, news: News) {
+    pub(super) fn add_news(&mut self, news: News) {
         self.news.push(news);
     }
 

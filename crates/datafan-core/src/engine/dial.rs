@@ -161,7 +161,7 @@ impl<S: Store> Dialling<'_, S> {
     pub(super) fn dial_admitted(&mut self) {
         for pending in self.members.take_admitted(self.replicas) {
             if !self.links.contains_key(&pending.id) {
-                self.discovery.addresses.told(&pending.id, pending.address.as_slice());
+                self.discovery.addresses.set_announced(&pending.id, pending.address.as_slice());
                 self.discovery.dialer.on_admitted(&pending.id, self.cx.now.time);
             }
         }

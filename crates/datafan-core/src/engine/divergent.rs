@@ -193,7 +193,7 @@ impl<S: Store> Replication<'_, S> {
     ) -> Result<(), StoreError> {
         self.cx.more_to_do = true;
         if head.owner == self.cx.config.mesh.authority() {
-            return self.take_back_roster(shard);
+            return self.restore_roster_entries(shard);
         }
         let theirs = history_of(&self.disk.view(shard))?;
         let state = HeldState { run: theirs.last().map(|run| run.id), timestamp: head.timestamp };

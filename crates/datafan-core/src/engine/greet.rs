@@ -220,7 +220,7 @@ impl<S: Store> Greeting<'_, S> {
         if !self.discovery.addresses.is_publisher(&peer) {
             let seen = self.links[&peer].address().into_iter();
             let told: Vec<Address> = hello.addresses.iter().chain(seen).cloned().collect();
-            self.discovery.addresses.told(&peer, &told);
+            self.discovery.addresses.set_announced(&peer, &told);
         }
         self.cx.send(peer, &Message::Welcome);
         self.gossip().compare_own(peer, &hello);

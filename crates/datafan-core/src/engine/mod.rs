@@ -340,7 +340,7 @@ impl<S: Store> Engine<S> {
             self.cx.stats.reject(Rejection::BeforeWelcome);
             return Ok(());
         }
-        if self.links.is_penalized(&from, self.cx.time()) && (message.tells() || !welcomed) {
+        if self.links.is_penalized(&from, self.cx.time()) && (message.is_unrequested_news() || !welcomed) {
             // A misbehaving peer may still send requests over its link. Its data is ignored for a while, to
             // save the cost of checking it.
             self.cx.stats.reject(Rejection::Penalized);

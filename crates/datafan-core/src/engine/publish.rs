@@ -64,7 +64,7 @@ impl<S: Store> SystemItems<'_, S> {
             match item {
                 Some(item) => self.learn_system(owner, key, &item),
                 None if key == RUNS_KEY => self.replicas.set_last_run(owner, None),
-                None if key == LINKS_KEY => self.cx.tell(News::NoLinks { owner: *owner }),
+                None if key == LINKS_KEY => self.cx.add_news(News::NoLinks { owner: *owner }),
                 None => {}
             }
         }
@@ -79,10 +79,10 @@ impl<S: Store> SystemItems<'_, S> {
                 self.fork_judge().judge_forks_by(owner, &item.value);
             }
             LINKS_KEY if self.cx.config.publish_links => {
-                self.cx.tell(News::Links { owner: *owner, item: item.clone() });
+                self.cx.add_news(News::Links { owner: *owner, item: item.clone() });
             }
             LINKS_KEY => {}
-            _ => self.cx.tell(News::Addresses { owner: *owner, item: item.clone() }),
+            _ => self.cx.add_news(News::Addresses { owner: *owner, item: item.clone() }),
         }
     }
 

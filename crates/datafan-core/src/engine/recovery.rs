@@ -153,7 +153,7 @@ impl<S: Store> Gossip<'_, S> {
 
 impl<S: Store> Replication<'_, S> {
     /// Restores roster entries that our roster lost and others know: a roster only grows.
-    pub(super) fn take_back_roster(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
+    pub(super) fn restore_roster_entries(&mut self, shard: ShardNumber) -> Result<(), StoreError> {
         let owner = self.cx.config.mesh.authority();
         let mut next = Some(Timestamp::ZERO);
         while let Some(first) = next {

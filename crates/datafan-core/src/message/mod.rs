@@ -124,7 +124,7 @@ impl Message<'_> {
     }
 
     /// Whether the message brings unrequested news, which the receiver has to check at some cost.
-    pub(crate) fn tells(&self) -> bool {
+    pub(crate) fn is_unrequested_news(&self) -> bool {
         matches!(self, Self::Push(_) | Self::Announce(_) | Self::Round(_) | Self::Heads(_))
             || matches!(self, Self::Diverged(_) | Self::OtherRun { .. } | Self::Claim(_))
     }

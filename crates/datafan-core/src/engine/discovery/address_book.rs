@@ -56,7 +56,7 @@ impl AddressBook {
     }
 
     /// `member` announced the addresses `told`, best first. The address that answered last stays before them.
-    pub(in crate::engine) fn told(&mut self, member: &MemberId, told: &[Address]) {
+    pub(in crate::engine) fn set_announced(&mut self, member: &MemberId, told: &[Address]) {
         let before = self.of(member);
         let mut addresses: Vec<Address> = before.first().into_iter().chain(told).cloned().collect();
         addresses.extend(before.iter().skip(1).cloned());
@@ -166,7 +166,7 @@ mod tests {
             cache.answered(&M, &name.into());
         }
         assert_eq!(cache.of(&M), addresses(&["b", "e", "d", "c"]));
-        cache.told(&M, &addresses(&["x", "e"]));
+        cache.set_announced(&M, &addresses(&["x", "e"]));
         assert_eq!(cache.of(&M), addresses(&["b", "x", "e", "d"]));
     }
 

@@ -100,7 +100,7 @@ impl Claims {
     }
 
     /// Whether an alarm about another process may be raised. If so, starts the pause until the next one.
-    pub(in crate::engine) fn may_tell(&mut self, now: Time) -> bool {
+    pub(in crate::engine) fn may_alarm(&mut self, now: Time) -> bool {
         let is_due = self.tell_at <= now;
         if is_due {
             self.tell_at = now.after(TOLD_MICROS);
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn an_alarm_is_raised_once_an_hour() {
         let (mut claims, now) = (Claims::default(), second(1));
-        assert!(claims.may_tell(now) && !claims.may_tell(now.after(TOLD_MICROS - 1)));
-        assert!(claims.may_tell(now.after(TOLD_MICROS)));
+        assert!(claims.may_alarm(now) && !claims.may_alarm(now.after(TOLD_MICROS - 1)));
+        assert!(claims.may_alarm(now.after(TOLD_MICROS)));
     }
 }

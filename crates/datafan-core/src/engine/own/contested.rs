@@ -74,7 +74,7 @@ impl OwnShards {
         }
         let own = self.shard_mut(&self.me.clone());
         own.confirmed = Confirmed::Contested(contest);
-        own.lost.tell(peer, head);
+        own.lost.record(peer, head);
     }
 
     /// Decides the contest, if it is time.

@@ -38,7 +38,7 @@ impl Told {
 
 impl LostHeads {
     /// Records that the linked `peer` holds `head`, whose signature was verified.
-    pub(super) fn tell(&mut self, peer: MemberId, head: &Head) {
+    pub(super) fn record(&mut self, peer: MemberId, head: &Head) {
         let told = self.told.entry(peer).or_insert(Told { head: *head, gone: None });
         if told.head.order() < head.order() {
             told.head = *head;
@@ -115,9 +115,9 @@ mod tests {
     fn a_peer_that_returns_with_an_earlier_head_has_lost_it() {
         let mut lost = LostHeads::default();
         assert!(held(&lost, NOW).is_none() && lost.greatest().is_none());
-        lost.tell(peer(1), &head(5));
-        lost.tell(peer(1), &head(3));
-        lost.tell(peer(2), &head(4));
+        lost.record(peer(1), &head(5));
+        lost.record(peer(1), &head(3));
+        lost.record(peer(2), &head(4));
         assert_eq!(held(&lost, NOW), Some((1, 5)));
         assert!(lost.has(&head(4)) && !lost.has(&head(3)));
         lost.replace(&peer(1), Some(&head(5)));
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn an_absent_peer_is_waited_for_a_minute() {
         let mut lost = LostHeads::default();
-        lost.tell(peer(1), &head(5));
+        lost.record(peer(1), &head(5));
         assert_eq!(lost.wakes_at(NOW), Time::NEVER);
         lost.on_down(&peer(1), NOW);
         lost.on_down(&peer(1), NOW.after(SECOND));
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn of_many_peers_those_with_the_greatest_heads_are_remembered() {
         let mut lost = LostHeads::default();
-        (0..=u8::MAX).for_each(|n| lost.tell(peer(n), &head(u64::from(n))));
+        (0..=u8::MAX).for_each(|n| lost.record(peer(n), &head(u64::from(n))));
         assert_eq!(lost.told.len(), TELLERS_MAX);
         assert!(lost.has(&head(255)) && lost.has(&head(192)) && !lost.has(&head(191)));
     }

@@ -289,7 +289,7 @@ impl OwnShards {
         if is_new {
             own.confirmed = Confirmed::Recovering { until };
         }
-        own.lost.tell(peer, head);
+        own.lost.record(peer, head);
         is_new
     }
 
@@ -300,7 +300,7 @@ impl OwnShards {
 
     /// Moves the earliest end of the recovery of the member's own shard to `until`, if that is sooner.
     /// Returns whether there is a recovery.
-    pub(super) fn hasten_recovery(&mut self, until: Time) -> bool {
+    pub(super) fn shorten_recovery_wait(&mut self, until: Time) -> bool {
         let own = self.shard_mut(&self.me.clone());
         let Confirmed::Recovering { until: before } = own.confirmed else { return false };
         own.confirmed = Confirmed::Recovering { until: before.min(until) };

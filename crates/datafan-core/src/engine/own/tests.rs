@@ -64,12 +64,12 @@ fn writes_wait_for_a_later_head_of_a_peer_and_then_continue() {
     assert!(own.begin_recovery(peer, &lost, Time(50)));
     assert!(!own.begin_recovery(owner(3), &head(cx.me, 8), Time(70)), "the recovery is in progress");
     assert_eq!(own.member().confirmed(), Confirmed::Recovering { until: Time(50) });
-    assert!(own.hasten_recovery(Time(60)) && own.hasten_recovery(Time(40)));
+    assert!(own.shorten_recovery_wait(Time(60)) && own.shorten_recovery_wait(Time(40)));
     assert_eq!(own.member().confirmed(), Confirmed::Recovering { until: Time(40) });
     assert_eq!(own.member().best_remote(Time(1), |_| true), Some((peer, lost)));
     assert_eq!(own.end_recovery(&cx.me), Some(lost));
     assert_eq!(own.member().confirmed(), Confirmed::Yes);
-    assert!(!own.hasten_recovery(Time(10)) && own.member().best_remote(Time(1), |_| true).is_none());
+    assert!(!own.shorten_recovery_wait(Time(10)) && own.member().best_remote(Time(1), |_| true).is_none());
 }
 
 #[test]

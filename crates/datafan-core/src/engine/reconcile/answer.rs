@@ -77,7 +77,7 @@ impl<S: Store> Reconciler<'_, S> {
         self.links.on_answer(&from, flight.bytes, flight.sent, self.cx.now.time);
         if flight.what != What::Nodes || flight.slots.len() != answers.len() {
             self.links.penalize(self.cx, from, Rejection::WrongAnswer);
-            self.distrust_source(reconciliation, &from);
+            self.drop_misbehaving_source(reconciliation, &from);
             return Ok(Going::On);
         }
         let mut remotes = Vec::new();
@@ -93,7 +93,7 @@ impl<S: Store> Reconciler<'_, S> {
                 }
                 Err(Wrong::Answer) => {
                     self.links.penalize(self.cx, from, Rejection::Node);
-                    self.distrust_source(reconciliation, &from);
+                    self.drop_misbehaving_source(reconciliation, &from);
                     break;
                 }
             }
@@ -197,7 +197,7 @@ impl<S: Store> Reconciler<'_, S> {
         self.links.on_answer(&from, flight.bytes, flight.sent, self.cx.now.time);
         if flight.what != What::Ranges || flight.slots.len() != ranges.len() {
             self.links.penalize(self.cx, from, Rejection::WrongAnswer);
-            self.distrust_source(reconciliation, &from);
+            self.drop_misbehaving_source(reconciliation, &from);
             return Ok(Going::On);
         }
         let mut good = Vec::new();
@@ -210,7 +210,7 @@ impl<S: Store> Reconciler<'_, S> {
                 }
                 Err(Wrong::Answer) => {
                     self.links.penalize(self.cx, from, Rejection::Range);
-                    self.distrust_source(reconciliation, &from);
+                    self.drop_misbehaving_source(reconciliation, &from);
                     break;
                 }
             }
@@ -266,7 +266,7 @@ impl<S: Store> Gossip<'_, S> {
         if let Some(flight) = reconciliation.flight.remove(&id) {
             if reconciliation.from != Some(from) {
                 reconciliation.work.extend(flight.slots.into_iter().map(|(slot, expect, _)| (slot, expect)));
-                self.reconciler().leave_source(&mut reconciliation, &from);
+                self.reconciler().drop_source(&mut reconciliation, &from);
             } else {
                 let newer = good.filter(|_| learned == Some(Learned::Newer));
                 match newer.filter(|head| self.rules().is_newer(head, Some(&reconciliation.target))) {
@@ -276,7 +276,7 @@ impl<S: Store> Gossip<'_, S> {
                     }
                     None => {
                         self.cx.stats.reject(Rejection::StateChanged);
-                        self.reconciler().leave_source(&mut reconciliation, &from);
+                        self.reconciler().drop_source(&mut reconciliation, &from);
                     }
                 }
                 reconciliation.restart();

@@ -112,7 +112,7 @@ impl Reconciliation {
     }
 
     /// Stops using this peer. Its unanswered requests go back to the work list.
-    pub(in crate::engine) fn leave(&mut self, peer: &MemberId) {
+    pub(in crate::engine) fn drop_peer(&mut self, peer: &MemberId) {
         self.from.take_if(|from| from == peer);
         let work = &mut self.work;
         self.flight.retain(|_, flight| {

@@ -34,10 +34,10 @@ impl<S: Store> Reconciler<'_, S> {
             if let Some(link) = self.links.get_mut(&late) {
                 link.requests.on_late(now);
             }
-            self.leave_source(reconciliation, &late);
+            self.drop_source(reconciliation, &late);
         }
         if let Some(from) = reconciliation.from.filter(|from| self.links.is_penalized(from, self.cx.time())) {
-            self.leave_source(reconciliation, &from);
+            self.drop_source(reconciliation, &from);
         }
         if reconciliation.from.is_some() {
             return true;
@@ -56,9 +56,9 @@ impl<S: Store> Reconciler<'_, S> {
     }
 
     /// Stops using a peer and drops its pending requests. Its position for this owner is no longer known.
-    pub(super) fn leave_source(&mut self, reconciliation: &mut Reconciliation, peer: &MemberId) {
+    pub(super) fn drop_source(&mut self, reconciliation: &mut Reconciliation, peer: &MemberId) {
         let owner = reconciliation.target.owner;
-        reconciliation.leave(peer);
+        reconciliation.drop_peer(peer);
         self.links.set_position(peer, &owner, None);
         if let Some(link) = self.links.get_mut(peer) {
             link.requests.drop_about(&owner, |_| false);
@@ -66,8 +66,8 @@ impl<S: Store> Reconciler<'_, S> {
     }
 
     /// Stops using a misbehaving peer. Everything is compared again; slots that are equal by now are skipped.
-    pub(super) fn distrust_source(&mut self, reconciliation: &mut Reconciliation, peer: &MemberId) {
-        self.leave_source(reconciliation, peer);
+    pub(super) fn drop_misbehaving_source(&mut self, reconciliation: &mut Reconciliation, peer: &MemberId) {
+        self.drop_source(reconciliation, peer);
         reconciliation.restart();
     }
 

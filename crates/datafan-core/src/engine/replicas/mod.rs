@@ -261,7 +261,7 @@ impl Replicas {
             let transfer = &mut state.busy_mut().transfer;
             match transfer {
                 Some(Transfer::Pull { from, .. }) if from == peer => *transfer = None,
-                Some(Transfer::Reconciliation(reconciliation)) => reconciliation.leave(peer),
+                Some(Transfer::Reconciliation(reconciliation)) => reconciliation.drop_peer(peer),
                 Some(Transfer::Pull { .. }) | None => {}
             }
             self.relist(&owner);
