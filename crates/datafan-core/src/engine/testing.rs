@@ -40,7 +40,7 @@ struct Shared {
     n_snapshots: AtomicUsize,
 }
 
-/// What was done to a store.
+/// The commits, syncs and erasures of a store.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(super) struct Log {
     pub(super) commits: Vec<Durability>,
@@ -75,7 +75,7 @@ impl TestStore {
         self.0.n_snapshots.load(Ordering::Relaxed)
     }
 
-    /// What was done to it.
+    /// The recorded commits, syncs and erasures.
     pub(super) fn log(&self) -> Log {
         self.0.log.lock().unwrap().clone()
     }
@@ -298,7 +298,7 @@ pub(super) fn item(key: &str, timestamp: u64) -> Arc<Item> {
     Arc::new(Item { key, timestamp: Timestamp(timestamp), expiry: None, value: (*b"value").into() })
 }
 
-/// The components that most handlers borrow, of a member that holds nothing.
+/// The components that most handlers borrow, for a member without any shard.
 pub(super) struct Parts {
     pub(super) cx: super::context::Context,
     pub(super) members: super::members::Members,
@@ -316,7 +316,7 @@ impl Parts {
         }
     }
 
-    /// The roster names a member.
+    /// Adds a member to the roster.
     pub(super) fn grant(&mut self, n: u8, state: GrantState, items: u64) {
         let (name, quota) = (alloc::format!("m{n}").parse().unwrap(), Quota { items, ..Quota::default() });
         let grant = Grant { name, role: Role::Member, quota, state, granted: Timestamp(0) };
@@ -325,7 +325,7 @@ impl Parts {
         self.members.learn_grant(&mut self.cx, &mut self.replicas, &key, &item);
     }
 
-    /// A link to a peer is up.
+    /// Adds a link to a peer that is up.
     pub(super) fn link(&mut self, n: u8) {
         let index = LinkIndex::free(self.links.values().map(Link::place));
         let dialled = Dialled { address: None, direction: Direction::Out, is_spare: false };
@@ -335,13 +335,13 @@ impl Parts {
         self.links.insert(owner(n), link);
     }
 
-    /// An owner's shard is held, and ends there.
+    /// Holds a shard of an owner, with a head at `timestamp`.
     pub(super) fn hold(&mut self, n: u8, timestamp: u64) {
         let record = ShardRecord::whole(head(owner(n), timestamp), None, HeldTombstones::default());
         self.replicas.hold(&owner(n), Some((ShardNumber(n.into()), record.into())));
     }
 
-    /// What was sent since the last time: to whom, and what it decodes to, as text.
+    /// The messages sent since the last call, each with its receiver and its decoded text.
     pub(super) fn sent(&mut self) -> Vec<(MemberId, alloc::string::String)> {
         let mut out = super::Outbox::new();
         self.cx.swap_outbox(&mut out);

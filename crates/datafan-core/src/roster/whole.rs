@@ -223,7 +223,7 @@ mod tests {
         WholeRoster::new(MeshId(authority().id()), None, Vec::new(), &Strict).unwrap()
     }
 
-    /// What a member that holds `roster` has after it has applied `signed`.
+    /// The roster of a member that held `roster` and applied `signed`.
     fn after(roster: &WholeRoster, signed: &SignedRoster) -> (Head, Vec<Item>) {
         let Ok(Message::Push(delta)) = Message::decode(&signed.message) else { panic!("a push") };
         assert_eq!((delta.head, delta.base), (signed.head, signed.base));

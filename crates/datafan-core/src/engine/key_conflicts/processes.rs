@@ -134,7 +134,7 @@ mod tests {
         Claim { member: PEER, older: OLD, newer: NEW, signature: [9; 64] }
     }
 
-    /// Links a process that has run for so many seconds.
+    /// Links a process that has run for `age` seconds.
     fn up(processes: &mut Processes, run: RunId, age: u64, now: u64) -> Vec<Message<'static>> {
         processes.on_up(PEER, run, (age * SECOND, second(now)), second(now))
     }
@@ -155,7 +155,10 @@ mod tests {
         processes.on_down(&PEER, second(21));
         let told = up(&mut processes, OLD, 511, 21);
         assert_eq!(told, [Message::OtherRun { run: NEW, age_micros: 2 * SECOND }]);
-        assert!(!claims(&mut processes, Claim { newer: RunId([3; 8]), ..claim() }, 21), "nobody's");
+        assert!(
+            !claims(&mut processes, Claim { newer: RunId([3; 8]), ..claim() }, 21),
+            "of an unknown process"
+        );
         assert!(claims(&mut processes, claim(), 21));
         // Its link is replaced: no event reported that it went down.
         assert_eq!(up(&mut processes, NEW, 3, 22), [Message::Claim(claim())]);

@@ -136,7 +136,7 @@ mod tests {
         requests.begin_pull(owner(1), 10);
         requests.end_pull(&owner(1));
         requests.give_up_pull(owner(1), Timestamp(5), Time(9));
-        assert!(!requests.end_late_pull(&owner(1), Timestamp(4)), "another one");
+        assert!(!requests.end_late_pull(&owner(1), Timestamp(4)), "an answer to another pull");
         assert!(requests.end_late_pull(&owner(1), Timestamp(5)));
         assert!(!requests.end_late_pull(&owner(1), Timestamp(5)));
         (0..=PULLS_MAX as u8).for_each(|n| requests.give_up_pull(owner(n), Timestamp(5), Time(9)));

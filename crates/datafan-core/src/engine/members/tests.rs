@@ -62,7 +62,7 @@ fn an_invited_member_has_joined_when_seen_and_only_the_roster_writer_records_it(
     replicas.hold(&owner(3), Some((ShardNumber(0), Arc::new(held))));
     learn(&mut members, &mut cx, &mut replicas, 3, &invited);
     assert_eq!(members.pop_joined(), Some(owner(3)), "its shard shows that it joined");
-    assert_eq!(members.named(&"one".parse().unwrap()), Some(owner(3)), "the last one");
+    assert_eq!(members.named(&"one".parse().unwrap()), Some(owner(3)), "the last grant with that name");
 }
 
 #[test]

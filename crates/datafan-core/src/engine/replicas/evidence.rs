@@ -105,7 +105,7 @@ mod tests {
         MemberId(id)
     }
 
-    /// A fork of an owner, proven by an item with a value of so many bytes.
+    /// A fork of an owner, proven by an item whose value has the given number of bytes.
     fn fork(owner: usize, at: u64, value_bytes: usize) -> KeptFork {
         let (owner, mesh) = (id(owner), MeshId(id(9)));
         let head = |at| Head {

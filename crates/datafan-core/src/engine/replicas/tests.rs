@@ -12,7 +12,7 @@ fn replicas() -> Replicas {
     Replicas::new(mesh())
 }
 
-/// Holds a shard of an owner that ends there.
+/// Holds a shard of an owner, with a head at `timestamp`.
 fn hold(replicas: &mut Replicas, n: u8, timestamp: u64) {
     let record = ShardRecord::whole(head(owner(n), timestamp), None, HeldTombstones::default());
     replicas.hold(&owner(n), Some((ShardNumber(n.into()), record.into())));

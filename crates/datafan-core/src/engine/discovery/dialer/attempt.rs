@@ -150,7 +150,7 @@ mod tests {
     fn it_ends_when_no_address_is_left() {
         let mut attempt = attempt(1);
         assert_eq!(step(&mut attempt, 0), ["m0"]);
-        attempt.on_failed(&(None, "m0".into()), "somebody else's", Time(1));
+        attempt.on_failed(&(None, "m0".into()), "not our peer", Time(1));
         assert!(matches!(attempt.ended(Time(1)), Ended::No), "another dial of the same address failed");
         attempt.on_failed(&(Some(A), "m0".into()), "refused", Time(1));
         assert!(matches!(attempt.ended(Time(1)), Ended::Failed(_)));
