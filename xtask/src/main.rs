@@ -26,8 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run everything that must hold besides the tests: format, lints, arrows, imports, features, docs,
-    /// lengths, examples, demo, a few hundred simulated worlds, instruction counts
+    /// Run the checks beyond the tests; `--list` shows them
     Ci(ci::Arguments),
     /// Show which modules of a package import each other in a cycle
     Imports(imports::Arguments),

@@ -19,10 +19,15 @@ pub struct Arguments {
     /// Only checks with NAME in their name
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Print the checks instead of running them
+    #[arg(long)]
+    list: bool,
 }
 
 struct Check {
     name: &'static str,
+    /// What holds if it passes.
+    what: &'static str,
     /// What to do if it fails.
     remedy: &'static str,
     run: fn(&Path) -> Result<()>,
@@ -42,83 +47,108 @@ impl fmt::Display for Skipped {
 
 /// Quick ones first; then in an order in which the build of one serves the next.
 const CHECKS: &[Check] = &[
-    Check { name: "format", remedy: "run `cargo fmt --all`, in xtask/peers too", run: format },
+    Check {
+        name: "format",
+        what: "code is formatted as rustfmt does it",
+        remedy: "run `cargo fmt --all`, in xtask/peers too",
+        run: format,
+    },
     Check {
         name: "lengths",
+        what: "files and functions are not too long",
         remedy: "split it: a file has one idea, a function fits a screen",
         run: lengths::check,
     },
     Check {
         name: "words",
+        what: "no path of a machine and no host name of a package registry",
         remedy: "do not name paths of a machine or hosts of package registries",
         run: words::check,
     },
     Check {
         name: "documents",
+        what: "documents wrap, use the standard terms, and name only what exists",
         remedy: "wrap prose at 100 columns, use the standard terms, and name only what exists, or give a \
                  reason in documents/names.rs",
         run: documents::check,
     },
     Check {
         name: "arrows",
+        what: "dependencies between our crates point at core",
         remedy: "arrows point at core, never sideways; see docs/architecture.md",
         run: |_| deps::check(&output("cargo", "metadata --format-version 1 --no-deps")?),
     },
     Check {
         name: "imports",
+        what: "imports between modules run one way, and every file is part of a module",
         remedy: "move what both modules use into a file of its own (`cargo xtask imports PACKAGE` shows the \
                  cycles), and declare or remove a file that no `mod` declaration reaches",
         run: imports::check,
     },
     Check {
         name: "supply",
+        what: "dependencies, licences and versions that are expected",
         remedy: "remove it, or add a line with a reason in xtask/src/ci/supply.rs",
         run: supply::check,
     },
     Check {
         name: "mutants",
+        what: "every mutant's patch still applies",
         remedy: "make the patch again, as docs/testing.md says, and try it with `cargo xtask mutants NAME`",
         run: mutants::check,
     },
     Check {
         name: "no_std core",
+        what: "core builds without the standard library",
         remedy: "turn the feature off in crates/datafan-core/Cargo.toml",
         run: no_std_core,
     },
     Check {
         name: "clippy",
+        what: "no warning of the compiler or of clippy",
         remedy: "run `cargo clippy --workspace --all-targets` and follow it",
         run: |_| cargo("clippy --workspace --all-targets -- -D warnings"),
     },
     Check {
         name: "embedding",
+        what: "datafan-node builds without the command line and HTTP",
         remedy: "datafan-node must build without `http` and `cli`: check the features of new code",
         run: |_| cargo("check -p datafan-node --no-default-features --features redb,quic"),
     },
     Check {
         name: "docs",
+        what: "the API documentation builds without a warning",
         remedy: "run `RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps` and follow it",
         run: |_| cargo_with("doc --workspace --no-deps", "RUSTDOCFLAGS", "-D warnings"),
     },
-    Check { name: "examples", remedy: "run `cargo test -p datafan-examples`", run: examples },
+    Check {
+        name: "examples",
+        what: "every example runs and does what it says",
+        remedy: "run `cargo test -p datafan-examples`",
+        run: examples,
+    },
     Check {
         name: "demo",
+        what: "`datafan demo` ends with equal members",
         remedy: "run `cargo run -p datafan-node -- demo`",
         run: |_| cargo("run -p datafan-node --bin datafan -- --json demo --members 3"),
     },
     Check {
         name: "simulate",
+        what: "a few hundred simulated runs pass all checks",
         remedy: "replay it with the command above, and keep its seed as a test",
         run: |_| programs::SIMULATE.output(&["seeds"]).map(drop),
     },
     Check {
         name: "instructions",
+        what: "core's hot functions take no more instructions (needs valgrind)",
         remedy: "make it faster again; or, if it is worth the cost, run `cargo xtask instructions --update` \
                  and say so in the commit",
         run: self::instructions,
     },
     Check {
         name: "bench",
+        what: "every benchmark still runs",
         remedy: "run `cargo xtask bench --quick`",
         run: |_| programs::BENCH.output(&["--quick"]).map(drop),
     },
@@ -133,6 +163,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let wanted = |check: &&Check| arguments.only.as_deref().is_none_or(|only| check.name.contains(only));
     let checks: Vec<&Check> = CHECKS.iter().filter(wanted).collect();
     ensure!(!checks.is_empty(), "unknown check; use one of {}", names());
+    if arguments.list {
+        checks.iter().for_each(|check| println!("{:13} {}", check.name, check.what));
+        return Ok(());
+    }
     let failed: Vec<&str> =
         checks.into_iter().filter(|check| !passes(check, &root)).map(|check| check.name).collect();
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
